@@ -1,0 +1,64 @@
+//! What a sink is handed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::event::{Event, Level};
+use crate::ids::{DeliveryId, MessageId};
+
+/// A message with its items and its rendered text. Everything but `attempted_at` and `attempt` is
+/// the same at every attempt once one could have reached the far side.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// The idempotency key of all attempts.
+    pub message: MessageId,
+    /// When the message was first composed: a mail's `Date`.
+    pub composed_at: Timestamp,
+    /// When this attempt started: timestamps and signatures are made from it.
+    pub attempted_at: Timestamp,
+    /// Which attempt this is, from 1.
+    pub attempt: u32,
+    /// What it carries; never empty. CRITICAL first, then WARN, then INFO, each in commit order.
+    pub items: Vec<Item>,
+    /// The text to send.
+    pub rendered: Rendered,
+}
+
+impl Notification {
+    /// The most urgent level among the items.
+    pub fn level(&self) -> Level {
+        self.items
+            .iter()
+            .map(|item| item.event.level)
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// One delivery of a message.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Name of the subscription that wants it.
+    pub subscription: Arc<str>,
+    /// The event it brings.
+    pub event: Arc<Event>,
+}
+
+/// Rendered text. Stored in the journal before the first byte leaves, so that an attempt that may
+/// have arrived is repeated with the same words.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Rendered {
+    /// One line: a mail's subject, a chat message's title. Holds no control character.
+    pub title: String,
+    /// The text in the sink's markup.
+    pub text: String,
+    /// The same as HTML, for kinds that send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    /// The exact body, for kinds that send one of their own making.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}

@@ -1,0 +1,391 @@
+//! The journal: the durable record of events, deliveries, messages and attempts.
+//!
+//! Only the journal stands between intake and dispatch. Its verbs are [`record`](Journal::record),
+//! [`claim`](Journal::claim), [`save`](Journal::save), [`settle`](Journal::settle),
+//! [`wait`](Journal::wait) and, for people, [`Look`]. Tables, the query plan of each verb and what
+//! each survives are in `docs/journal.md`.
+//!
+//! Inside, everything is keyed by integers given in commit order; public ids are derived from what
+//! is stored. The journal decides nothing that could be decided outside it: whether a delivery is
+//! tried again, and when, comes in with [`Settlement`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use herald_model::event::Level;
+use herald_model::{DeliveryId, DeliveryState, Event, EventId, MessageId, Outcome, Phase, Signal};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+pub mod memory;
+pub mod sqlite;
+
+mod error;
+mod look;
+
+pub use error::Error;
+pub use look::{
+    AttemptRow, Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, GenerationRow, Look,
+    OperationFilter, OperationRow, Page, SinkRow, Totals,
+};
+
+/// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
+/// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck.
+pub const KILLS_MAX: u32 = 5;
+
+/// Longest accepted `limit` of a list, in rows. Chosen.
+pub const PAGE_MAX: u32 = 1_000;
+
+macro_rules! number {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub i64);
+    )+};
+}
+
+number! {
+    /// Integer of an event.
+    EventNo,
+    /// Integer of a delivery.
+    DeliveryNo,
+    /// Integer of a message: that of its first attempt.
+    MessageNo,
+    /// Integer of an attempt; whoever holds it holds the claim.
+    AttemptNo,
+    /// Integer of a rule generation: one configuration in force.
+    GenerationNo,
+    /// Integer of a subscription's text.
+    SubscriptionNo,
+    /// Integer of a sink's name.
+    SinkNo,
+}
+
+/// The durable record. One conformance suite (`tests/journal_conformance.rs`) runs against every
+/// engine.
+#[async_trait]
+pub trait Journal: Look {
+    /// Writes down the configuration that comes into force. Safe to repeat: a text that is known
+    /// keeps its integer, and a generation equal to the last one is the last one.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    async fn begin(&self, rules: Rules) -> Result<Generation, Error>;
+
+    /// Writes events with all their deliveries; returns when they are durable, one answer per
+    /// entry, in order. All or nothing per entry. Within one batch, too, a repeat is recognised.
+    /// Safe to repeat: what is there already is answered [`Recorded::Duplicate`].
+    ///
+    /// # Errors
+    /// Nothing of the batch was written (full disk, failed sync); the sender should try again.
+    async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, Error>;
+
+    /// Leases due lanes, most urgent level first, oldest first within a level, and writes the open
+    /// attempt of each: that row is the claim, the kill counter and, after a crash, the *unknown*.
+    /// What has passed its `expires` is suppressed instead and reported.
+    ///
+    /// Two callers never hold the same lane. The cost depends neither on backlog nor on history.
+    ///
+    /// # Errors
+    /// Nothing was claimed.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error>;
+
+    /// Stores text or progress of an open attempt's message; returns when durable. Replaces what
+    /// was saved before.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] when the claim is no longer held; nothing was written.
+    async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error>;
+
+    /// Closes an attempt with its outcomes and what follows from them; returns when durable.
+    /// Safe to repeat: the second time changes nothing and is answered [`Settled::Stale`].
+    ///
+    /// # Errors
+    /// Nothing was written; the claim is still held and the same call may be repeated.
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, Error>;
+
+    /// Gives a claim back unspent: no attempt is written, and the deliveries are due again at
+    /// `until`. For what cannot start now (no permit, breaker open). Safe to repeat.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    async fn wait(
+        &self,
+        attempt: AttemptNo,
+        until: Timestamp,
+        phase: Phase,
+    ) -> Result<Settled, Error>;
+
+    /// Removes, in one small step, what is finished and old: events with their deliveries and
+    /// attempts beyond `keep`, identities beyond `dedup_window`. Nothing pending is ever removed;
+    /// removed deliveries are counted in [`Totals::removed`]. Call it again while it reports more.
+    ///
+    /// # Errors
+    /// Nothing was removed.
+    async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error>;
+
+    /// Wakes whoever claims when something may have become due. Carries no data: a lost wake-up
+    /// costs at most one look by timer, never a delivery.
+    fn due_signal(&self) -> Arc<Notify>;
+
+    /// Finishes what was asked for, closes the files, lets go of the lock. Later calls fail with
+    /// [`Error::Closed`].
+    async fn close(&self);
+}
+
+/// The rules of one configuration, as the journal keeps them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Since when they are in force.
+    pub since: Timestamp,
+    /// Name and canonical text (JSON) of each subscription, in the file's order.
+    pub subscriptions: Vec<(Arc<str>, Arc<str>)>,
+    /// Names of the sinks.
+    pub sinks: Vec<Arc<str>>,
+}
+
+/// The integers of a configuration, in the order of its [`Rules`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// The generation.
+    pub number: GenerationNo,
+    /// Of the subscriptions.
+    pub subscriptions: Vec<SubscriptionNo>,
+    /// Of the sinks.
+    pub sinks: Vec<SinkNo>,
+}
+
+/// One thing to write down.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// An event with its deliveries.
+    Event(Box<EventEntry>),
+    /// An operation result that triggered nothing.
+    NotTriggered {
+        /// When it was received.
+        received_at: Timestamp,
+        /// Name of its source.
+        source: Arc<str>,
+        /// The operation result as compact JSON.
+        operation: String,
+        /// The reason word.
+        reason: &'static str,
+    },
+}
+
+/// An event with what follows from it.
+#[derive(Debug, Clone)]
+pub struct EventEntry {
+    /// The event.
+    pub event: Event,
+    /// Its canonical text with `intake.conflict` set, to be stored instead if the journal holds
+    /// the same identity with another fingerprint.
+    pub text_in_conflict: Arc<str>,
+    /// Received bytes where they differ from the canonical text, compressed (deflate), personal
+    /// data cut out.
+    pub original: Option<Vec<u8>>,
+    /// By what a repeat is recognised; none for an event without identity.
+    pub identities: Vec<Identity>,
+    /// Hash of what must be equal for a repeat to be the same event.
+    pub fingerprint: u64,
+    /// How long ago a repeat may lie.
+    pub dedup_window: Duration,
+    /// The rules that were applied.
+    pub generation: GenerationNo,
+    /// The subscriptions that matched, deliveries or not.
+    pub matched: Vec<SubscriptionNo>,
+    /// What was planned.
+    pub deliveries: Vec<Planned>,
+}
+
+/// One identity of an event: a keyed hash of its parts (never of unbounded length).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity(pub u128);
+
+/// A delivery to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// For whom.
+    pub subscription: SubscriptionNo,
+    /// By which way out.
+    pub sink: SinkNo,
+    /// Hash of the resource, for a sink that keeps order; `None` gives the delivery a lane of its
+    /// own.
+    pub lane: Option<u64>,
+    /// For preference between lanes.
+    pub level: Level,
+    /// When it is too late.
+    pub expires_at: Timestamp,
+}
+
+/// The answer to one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// Written.
+    Accepted {
+        /// The event's id.
+        id: EventId,
+        /// Whether the identity was there with other content.
+        conflict: bool,
+    },
+    /// The event is there already; nothing was planned.
+    Duplicate {
+        /// The first one's id.
+        of: EventId,
+    },
+    /// An operation result that triggered nothing was written.
+    Noted,
+}
+
+/// What a dispatcher has room for.
+#[derive(Debug, Clone)]
+pub struct ClaimRequest {
+    /// The present.
+    pub now: Timestamp,
+    /// Messages wanted per sink. A sink that is not named gets none.
+    pub room: Vec<Room>,
+}
+
+/// Room of one sink.
+#[derive(Debug, Clone)]
+pub struct Room {
+    /// The sink.
+    pub sink: SinkNo,
+    /// Messages that may start now; at least 1.
+    pub messages: u32,
+}
+
+/// What was claimed.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// Messages to attempt now.
+    pub messages: Vec<Claimed>,
+    /// Deliveries that passed their `expires` and were suppressed.
+    pub expired: Vec<DeliveryId>,
+    /// When the next lane of a sink that was asked for becomes due; `None` when none waits.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A message whose attempt is open.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The attempt, which is also the claim.
+    pub attempt: AttemptNo,
+    /// The message.
+    pub message: MessageId,
+    /// By which way out.
+    pub sink: SinkNo,
+    /// When the message's first attempt was claimed.
+    pub composed_at: Timestamp,
+    /// Text to be sent unchanged, where an earlier attempt may have arrived.
+    pub frozen: Option<String>,
+    /// The last checkpoint.
+    pub progress: Option<Vec<u8>>,
+    /// What it carries; never empty.
+    pub items: Vec<ClaimedItem>,
+}
+
+/// One delivery of a claimed message.
+#[derive(Debug, Clone)]
+pub struct ClaimedItem {
+    /// The delivery.
+    pub number: DeliveryNo,
+    /// Its public id.
+    pub id: DeliveryId,
+    /// Name of the subscription.
+    pub subscription: Arc<str>,
+    /// The event's id.
+    pub event: EventId,
+    /// The event's canonical text.
+    pub text: Arc<str>,
+    /// Attempts charged so far, this one not counted.
+    pub charged: u32,
+    /// When its first attempt was claimed; `None` before.
+    pub first_attempt: Option<Timestamp>,
+    /// How long it has waited since then limited, paused, held or behind a breaker, which does not
+    /// count towards giving up.
+    pub uncounted: Duration,
+}
+
+/// What is stored with a message while it is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// The text about to be sent, as JSON.
+    Text(String),
+    /// The sink's checkpoint.
+    Progress(Vec<u8>),
+}
+
+/// How an attempt ended and what follows.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The claim.
+    pub attempt: AttemptNo,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// One per item of the message, in their order.
+    pub items: Vec<SettledItem>,
+    /// What the far side said about the way itself.
+    pub signal: Signal,
+}
+
+/// How it ended for one delivery.
+#[derive(Debug, Clone)]
+pub struct SettledItem {
+    /// The delivery.
+    pub delivery: DeliveryNo,
+    /// The outcome, secrets removed.
+    pub outcome: Outcome,
+    /// What becomes of the delivery.
+    pub next: Next,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// It is over, and it arrived.
+    Delivered,
+    /// It is over without success; why.
+    Dead(String),
+    /// It is tried again, at this time or later.
+    Again(Timestamp),
+}
+
+/// Whether a closing took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It did.
+    Done,
+    /// The claim was not held any more; nothing changed.
+    Stale,
+}
+
+/// What may be removed.
+#[derive(Debug, Clone)]
+pub struct Sweep {
+    /// The present.
+    pub now: Timestamp,
+    /// How long finished events are kept.
+    pub keep: Duration,
+    /// How long identities are kept.
+    pub dedup_window: Duration,
+    /// Events looked at in this step; bounds the time the writer is held up.
+    pub events_max: u32,
+}
+
+/// What one step removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Events removed.
+    pub events: u64,
+    /// Deliveries removed with them.
+    pub deliveries: u64,
+    /// Identities removed.
+    pub identities: u64,
+    /// Whether another step would find more.
+    pub more: bool,
+}
+
+/// State of a delivery with, while it is pending, what it waits for.
+pub type Standing = (DeliveryState, Option<Phase>);

@@ -1,0 +1,101 @@
+//! By what a repeat of an event is recognised.
+
+use herald_model::event::ENI_OPERATION_EVENT;
+use herald_rules::json::{Object, Value};
+use sha2::{Digest, Sha256};
+
+use crate::journal::Identity;
+
+/// The identities of one event, and the fingerprint that tells a repeat from a conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identities {
+    /// None for an event without `id`.
+    pub all: Vec<Identity>,
+    /// Hash of name and content: what must be equal for the same identity to be the same event.
+    /// Envelope fields are left out, because one event comes in several envelopes.
+    pub fingerprint: u64,
+}
+
+/// The fields of the five-part identity of an ENI event that lie in its content.
+const ENI_PARTS: [&str; 4] = ["eniId", "operation", "requestId", "result"];
+
+/// The identities of an event with these fields: (`userId`, `id`), and for ENI operation events
+/// (userId, eniId, operation, requestId, result) if all five are there.
+/// A body without `id` (CloudMonitor's dry run) has none.
+pub(super) fn of(fields: &Object) -> Identities {
+    let text = |key: &str| fields.get(key).and_then(Value::as_str);
+    let Some(id) = text("id") else { return Identities::default() };
+    let user = text("userId").unwrap_or_default();
+    let mut all = vec![hash(&["id", user, id])];
+    if let Some(parts) = eni_parts(fields) {
+        let [eni, operation, request, result] = parts;
+        all.push(hash(&["eni", user, eni, operation, request, result]));
+    }
+    Identities { all, fingerprint: fingerprint(fields) }
+}
+
+/// The five-part identity of an ENI operation event, written out for making its `id`.
+pub(crate) fn eni_identity<'a>(
+    user: &'a str,
+    eni: &'a str,
+    operation: &'a str,
+    request: &'a str,
+    result: &'a str,
+) -> [&'a str; 6] {
+    ["eni", user, eni, operation, request, result]
+}
+
+fn eni_parts(fields: &Object) -> Option<[&str; 4]> {
+    let name = fields.get("name").and_then(Value::as_str)?;
+    let user = fields.get("userId").and_then(Value::as_str).unwrap_or_default();
+    if name != ENI_OPERATION_EVENT || user.is_empty() {
+        return None;
+    }
+    let content = fields.get("content")?;
+    let part = |key: &str| content.get(key).and_then(Value::as_str).filter(|part| !part.is_empty());
+    let [eni, operation, request, result] = ENI_PARTS.map(part);
+    Some([eni?, operation?, request?, result?])
+}
+
+fn fingerprint(fields: &Object) -> u64 {
+    let mut digest = Sha256::new();
+    for key in ["name", "content"] {
+        if let Some(value) = fields.get(key) {
+            digest.update(sorted(value).to_string());
+        }
+        digest.update([0]);
+    }
+    let [a, b, c, d, e, f, g, h, ..] = digest.finalize().into();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The value with the members of every object in the order of their keys: two senders that write
+/// one object in another order mean the same.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let mut members: Vec<_> = object.iter().collect();
+            members.sort_by_key(|(key, _)| *key);
+            let mut ordered = Object::new();
+            for (key, member) in members {
+                ordered.insert(key, sorted(member));
+            }
+            Value::Object(ordered)
+        }
+        Value::Array(elements) => Value::Array(elements.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}
+
+/// The first 128 bits of SHA-256 over the parts: no sender can make two identities collide.
+fn hash(parts: &[&str]) -> Identity {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let bytes: [u8; 32] = digest.finalize().into();
+    let mut head = [0; 16];
+    head.copy_from_slice(&bytes[..16]);
+    Identity(u128::from_be_bytes(head))
+}

@@ -2,3 +2,7 @@
 
 pub mod clock;
 pub mod journal;
+pub mod dispatch;
+pub mod intake;
+pub mod render;
+pub mod trigger;

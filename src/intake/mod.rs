@@ -68,30 +68,39 @@ impl Refusal {
     }
 }
 
-/// One item of a body: the value with its flag, or why it is none.
-pub type Item = Result<(Value, bool), Refusal>;
+/// One item of a body.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Received {
+    /// The item.
+    pub value: Value,
+    /// Some object of the document it stands in named a key twice.
+    pub duplicate_keys: bool,
+    /// Its own bytes; `None` for an element of an array, whose bytes are not set apart.
+    pub bytes: Option<Vec<u8>>,
+}
 
 /// Takes a body apart into its items. A body that fails as a whole is one refused item.
-pub fn items(body: &[u8], framing: Framing, limits: Limits) -> Vec<Item> {
+pub fn items(body: &[u8], framing: Framing, limits: Limits) -> Vec<Result<Received, Refusal>> {
     match framing {
         Framing::Document => document(body, limits),
         Framing::Lines => lines(body, limits),
     }
 }
 
-fn document(body: &[u8], limits: Limits) -> Vec<Item> {
-    match parse(body, 0, limits) {
-        Ok((Value::Array(elements), duplicate_keys)) => {
-            if elements.len() > limits.batch_max {
-                return vec![Err(too_many(elements.len(), limits))];
-            }
-            elements.into_iter().map(|element| Ok((element, duplicate_keys))).collect()
-        }
-        item => vec![item],
+fn document(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
+    let received = match parse(body, 0, limits) {
+        Ok(received) => received,
+        Err(refusal) => return vec![Err(refusal)],
+    };
+    let Value::Array(elements) = received.value else { return vec![Ok(received)] };
+    if elements.len() > limits.batch_max {
+        return vec![Err(too_many(elements.len(), limits))];
     }
+    let duplicate_keys = received.duplicate_keys;
+    elements.into_iter().map(|value| Ok(Received { value, duplicate_keys, bytes: None })).collect()
 }
 
-fn lines(body: &[u8], limits: Limits) -> Vec<Item> {
+fn lines(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
     let mut items = Vec::new();
     let mut offset = 0;
     for line in body.split(|byte| *byte == b'\n') {
@@ -106,13 +115,20 @@ fn lines(body: &[u8], limits: Limits) -> Vec<Item> {
     items
 }
 
-fn parse(bytes: &[u8], offset: usize, limits: Limits) -> Item {
+fn parse(bytes: &[u8], offset: usize, limits: Limits) -> Result<Received, Refusal> {
     let json_limits = json::Limits { depth_max: limits.depth_max };
-    json::parse(bytes, json_limits)
-        .map(|parsed| (parsed.value, parsed.duplicate_keys))
-        .map_err(|error| {
-            Refusal::whole(format!("not JSON: {} at byte {}", error.reason, error.offset + offset))
-        })
+    match json::parse(bytes, json_limits) {
+        Ok(parsed) => Ok(Received {
+            value: parsed.value,
+            duplicate_keys: parsed.duplicate_keys,
+            bytes: Some(bytes.trim_ascii().to_vec()),
+        }),
+        Err(error) => Err(Refusal::whole(format!(
+            "not JSON: {} at byte {}",
+            error.reason,
+            error.offset + offset
+        ))),
+    }
 }
 
 fn too_many(found: usize, limits: Limits) -> Refusal {
@@ -148,7 +164,7 @@ const PERSONAL_DATA: &str = "userInfo";
 /// The received bytes, personal data cut out.
 fn kept_bytes(object: &Object, received: Option<&[u8]>) -> Vec<u8> {
     match received {
-        Some(bytes) if !object.contains_key(PERSONAL_DATA) => bytes.trim_ascii().to_vec(),
+        Some(bytes) if !object.contains_key(PERSONAL_DATA) => bytes.to_vec(),
         _ => {
             let mut object = object.clone();
             object.remove(PERSONAL_DATA);
@@ -164,6 +180,6 @@ fn unknown(object: &Object) -> String {
 }
 
 /// A sender's word in an answer, cut to a readable length.
-fn shorten(word: &str) -> String {
+pub(crate) fn shorten(word: &str) -> String {
     word.chars().take(40).collect()
 }

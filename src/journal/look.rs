@@ -227,3 +227,11 @@ pub struct Totals {
     /// Of them removed by retention.
     pub removed: u64,
 }
+
+impl Totals {
+    /// Whether every planned delivery is accounted for.
+    pub const fn are_conserved(&self) -> bool {
+        self.planned
+            == self.delivered + self.dead + self.suppressed + self.pending + self.removed
+    }
+}

@@ -1,0 +1,61 @@
+//! Why an event goes where it goes, without storing or sending anything.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State as Extract;
+use herald_model::EventId;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::problem::Problem;
+use super::view::VerdictView;
+use super::State;
+use crate::clock;
+use crate::intake::{self, Framing};
+use crate::plan::Subscription;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Verdicts {
+    verdicts: Vec<VerdictView>,
+}
+
+/// `POST /v1/explain`
+pub(super) async fn explain(
+    Extract(state): Extract<State>,
+    body: Bytes,
+) -> Result<Json<Verdicts>, Problem> {
+    let in_force = state.current.load();
+    let verdicts = verdicts(&body, &in_force.subscriptions, in_force.limits)
+        .map_err(|refusal| Problem::bad_request(refusal.reason))?;
+    Ok(Json(Verdicts { verdicts }))
+}
+
+/// The verdict of every subscription on the event in `body`, best first: matched, then not for
+/// you, then different.
+///
+/// # Errors
+/// The body is not exactly one event.
+pub fn verdicts(
+    body: &[u8],
+    subscriptions: &[Subscription],
+    limits: intake::Limits,
+) -> Result<Vec<VerdictView>, intake::Refusal> {
+    let mut items = intake::items(body, Framing::Document, limits);
+    let received = match (items.pop(), items.is_empty()) {
+        (Some(item), true) => item?,
+        _ => return Err(intake::Refusal::whole("send exactly one event")),
+    };
+    let draft = intake::decode(&received.value, received.duplicate_keys, None)?;
+    let sealed = draft.seal(EventId::from_uuid(Uuid::nil()), "explain", clock::now());
+    let judged = subscriptions.iter().map(|subscription| {
+        let verdict = subscription.judge(&sealed.value, &sealed.event.addressee);
+        VerdictView::of(&subscription.name, &verdict)
+    });
+    let mut judged: Vec<_> = judged.collect();
+    judged.sort_by_key(|view| match view.verdict.as_str() {
+        "matched" => 0,
+        "not-for-you" => 1,
+        _ => 2,
+    });
+    Ok(judged)
+}

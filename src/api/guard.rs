@@ -1,0 +1,220 @@
+//! Who may ask for what.
+//!
+//! A request from a browser is refused by `Host` and `Origin` whether or not tokens are set:
+//! loopback is no protection from a page that the browser shows. Then the token decides the roles;
+//! without configured tokens (loopback only, the configuration sees to that) the caller has all.
+
+use std::collections::HashMap;
+
+use axum::extract::{Request, State as Extract};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use herald_model::Secret;
+use subtle::ConstantTimeEq;
+
+use super::State;
+use super::problem::Problem;
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Bring events and operation results.
+    Intake,
+    /// Look.
+    Read,
+    /// Replay, cancel, pause, reload.
+    Operate,
+    /// Approve follow-up actions.
+    Approve,
+}
+
+impl Role {
+    /// The words of the configuration.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("intake", Self::Intake),
+        ("read", Self::Read),
+        ("operate", Self::Operate),
+        ("approve", Self::Approve),
+    ];
+}
+
+/// A token with its roles.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// What the caller sends after `Bearer`.
+    pub secret: Secret,
+    /// What it may do.
+    pub roles: Vec<Role>,
+}
+
+/// The rules of access in force.
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    /// Names by which callers may address this server, without port, lower-cased.
+    pub hosts: Vec<String>,
+    /// Tokens; none gives every caller every role.
+    pub tokens: Vec<Token>,
+    /// Tokens of sources, by name; each guards its source only.
+    pub source_tokens: HashMap<String, Vec<Secret>>,
+    /// Longest body in bytes.
+    pub body_max: u64,
+}
+
+/// Lets a request through, or answers why not.
+pub(super) async fn guard(
+    Extract(state): Extract<State>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let access = state.access.load();
+    if let Err(problem) = check(&access, request.method(), request.uri().path(), request.headers()) {
+        return if super::intake::is_intake(request.method(), request.uri().path()) {
+            super::intake::failed(problem.status(), problem.detail())
+        } else {
+            problem.into_response()
+        };
+    }
+    drop(access);
+    next.run(request).await
+}
+
+fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    let forbidden = |what: &str| Err(Problem::new(StatusCode::FORBIDDEN, what));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !access.hosts.iter().any(|known| known.eq_ignore_ascii_case(host_name(host))) {
+        return forbidden("the `Host` of this request is not in `server.hosts`");
+    }
+    if method != Method::GET && method != Method::HEAD {
+        if let Some(origin) = headers.get(header::ORIGIN) {
+            let origin = origin.to_str().unwrap_or_default();
+            let own = origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+            if !own {
+                return forbidden("the `Origin` of this request is another site");
+            }
+        }
+    }
+    let Some(role) = role_of(method, path) else { return Ok(()) };
+    if access.tokens.is_empty() {
+        return Ok(());
+    }
+    let Some(sent) = bearer(headers) else {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "this route wants `Authorization: Bearer …` with a token of `[[server.token]]`",
+        ));
+    };
+    // Every token is compared, so that the time says nothing about which one was near.
+    let known = access.tokens.iter().fold(None, |found, token| {
+        if same(token.secret.expose(), sent) { Some(token) } else { found }
+    });
+    match known {
+        None => Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not known")),
+        Some(token) if token.roles.contains(&role) => Ok(()),
+        Some(_) => forbidden(&format!("this token does not have the role `{}`", word(role))),
+    }
+}
+
+fn word(role: Role) -> &'static str {
+    Role::WORDS.iter().find(|(_, known)| *known == role).map_or("", |(word, _)| word)
+}
+
+/// The role that a route asks for; `None` for health, and for sources, which have their own token.
+fn role_of(method: &Method, path: &str) -> Option<Role> {
+    match path {
+        "/healthz" | "/readyz" => None,
+        "/v1/events" | "/v1/operations" if method == Method::POST => Some(Role::Intake),
+        "/v1/explain" => Some(Role::Read),
+        path if path.starts_with("/v1/sources/") => None,
+        _ if method == Method::GET || method == Method::HEAD => Some(Role::Read),
+        _ => Some(Role::Operate),
+    }
+}
+
+/// Checks the token of a source.
+///
+/// # Errors
+/// The status to refuse with.
+pub(super) fn source_token(
+    access: &Access,
+    source: &str,
+    request: &Request,
+) -> Result<(), StatusCode> {
+    let Some(tokens) = access.source_tokens.get(source).filter(|tokens| !tokens.is_empty()) else {
+        return Ok(());
+    };
+    let sent = bearer(request.headers()).ok_or(StatusCode::UNAUTHORIZED)?;
+    let known = tokens.iter().fold(false, |found, token| same(token.expose(), sent) | found);
+    if known { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn same(known: &str, sent: &str) -> bool {
+    known.as_bytes().ct_eq(sent.as_bytes()).into()
+}
+
+/// The host without its port; brackets of an IPv6 literal stay.
+fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(tokens: Vec<Token>) -> Access {
+        Access { hosts: vec!["localhost".to_owned(), "[::1]".to_owned()], tokens, ..Access::default() }
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[track_caller]
+    fn status(access: &Access, method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> u16 {
+        match check(access, method, path, &headers(pairs)) {
+            Ok(()) => 200,
+            Err(problem) => problem.status().as_u16(),
+        }
+    }
+
+    #[test]
+    fn a_foreign_host_or_origin_is_refused_without_any_token() {
+        let access = access(vec![]);
+        let get = |host| status(&access, &Method::GET, "/v1/events", &[("host", host)]);
+        assert_eq!(get("localhost:8470"), 200);
+        assert_eq!(get("[::1]:8470"), 200);
+        assert_eq!(get("evil.example"), 403);
+        let post = |origin| {
+            status(&access, &Method::POST, "/v1/events", &[("host", "localhost:1"), ("origin", origin)])
+        };
+        assert_eq!(post("http://localhost:1"), 200);
+        assert_eq!(post("http://evil.example"), 403);
+        assert_eq!(post("null"), 403);
+    }
+
+    #[test]
+    fn every_route_but_health_wants_a_role() {
+        let token = Token { secret: Secret::new("t0ken"), roles: vec![Role::Read] };
+        let access = access(vec![token]);
+        let ask = |method: &Method, path: &str, token: &str| {
+            let pairs = [("host", "localhost"), ("authorization", token)];
+            status(&access, method, path, &pairs[..if token.is_empty() { 1 } else { 2 }])
+        };
+        assert_eq!(ask(&Method::GET, "/healthz", ""), 200);
+        assert_eq!(ask(&Method::GET, "/v1/events", ""), 401);
+        assert_eq!(ask(&Method::GET, "/v1/events", "Bearer wrong"), 401);
+        assert_eq!(ask(&Method::GET, "/v1/events", "bearer t0ken"), 200);
+        assert_eq!(ask(&Method::POST, "/v1/events", "Bearer t0ken"), 403);
+        assert_eq!(ask(&Method::POST, "/v1/reload", "Bearer t0ken"), 403);
+        assert_eq!(ask(&Method::GET, "/", ""), 401);
+    }
+}

@@ -1,0 +1,316 @@
+//! What is in the journal, newest first, in pages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State as Extract};
+use herald_model::{Addressee, DeliveryState, EventId};
+use herald_rules::json::{self, Limits};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::State;
+use super::problem::Problem;
+use super::view::{DeliveryView, EventView, OperationView, VerdictView};
+use crate::config;
+use crate::intake;
+use crate::journal::{
+    Cursor, DeliveryFilter, EventFilter, EventRow, Look, OperationFilter, PAGE_MAX, Page, Totals,
+};
+use crate::plan::{Subscription, Verdict};
+
+type Parameters = Query<BTreeMap<String, String>>;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Events {
+    events: Vec<EventView>,
+    next: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Deliveries {
+    deliveries: Vec<DeliveryView>,
+    next: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Operations {
+    operations: Vec<OperationView>,
+    next: Option<i64>,
+}
+
+/// One event with everything that followed from it.
+#[derive(Debug, Serialize)]
+pub(super) struct EventPage {
+    #[serde(flatten)]
+    event: EventView,
+    verdicts: Vec<VerdictView>,
+    deliveries: Vec<DeliveryView>,
+}
+
+/// `GET /v1/events`
+pub(super) async fn events(
+    Extract(state): Extract<State>,
+    Query(parameters): Parameters,
+) -> Result<Json<Events>, Problem> {
+    let mut asked = Asked(parameters);
+    let filter = EventFilter {
+        sender_id: asked.text("id"),
+        eni: asked.text("eni"),
+        request: asked.text("request"),
+        since: asked.time("since")?,
+        until: asked.time("until")?,
+        limit: asked.limit()?,
+        cursor: asked.cursor()?,
+    };
+    asked.finish()?;
+    let page = state.journal.events(filter).await?;
+    let next = page.next.map(|cursor| cursor.0);
+    Ok(Json(Events { events: page.rows.iter().map(EventView::of).collect(), next }))
+}
+
+/// `GET /v1/events/{id}`, by Herald's id or the sender's.
+pub(super) async fn event(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+) -> Result<Json<EventPage>, Problem> {
+    let row = find_event(&*state.journal, &id).await?;
+    let row = row.ok_or_else(|| Problem::not_found("there is no event with this id"))?;
+    let deliveries = state.journal.deliveries_of(row.number).await?;
+    Ok(Json(EventPage {
+        verdicts: verdicts(&*state.journal, &row).await?,
+        deliveries: deliveries.iter().map(DeliveryView::of).collect(),
+        event: EventView::of(&row),
+    }))
+}
+
+/// The event with Herald's id `id`, else the newest one with the sender's.
+pub(crate) async fn find_event(
+    journal: &dyn Look,
+    id: &str,
+) -> Result<Option<EventRow>, crate::journal::Error> {
+    if let Ok(id) = id.parse::<EventId>() {
+        return journal.event(id).await;
+    }
+    let filter = EventFilter { sender_id: Some(id.to_owned()), limit: 1, ..EventFilter::default() };
+    let page = journal.events(filter).await?;
+    Ok(page.rows.into_iter().next())
+}
+
+/// What every subscription of the event's own generation says of it: computed anew from the stored
+/// event, so it says what *was*.
+pub(crate) async fn verdicts(
+    journal: &dyn Look,
+    row: &EventRow,
+) -> Result<Vec<VerdictView>, crate::journal::Error> {
+    let Some(generation) = journal.generation(row.generation).await? else { return Ok(Vec::new()) };
+    let limits = Limits { depth_max: Limits::DEPTH_CEILING };
+    let Ok(parsed) = json::parse(row.text.as_bytes(), limits) else { return Ok(Vec::new()) };
+    let event = intake::restore(row.id, Arc::clone(&row.text)).ok();
+    let addressee =
+        event.map_or_else(|| Addressee::User(String::new()), |event| event.addressee);
+    let judge = |(name, text): &(Arc<str>, Arc<str>)| {
+        let rule = config::StoredSubscription::read(text).ok()?;
+        let subscription = Subscription {
+            number: crate::journal::SubscriptionNo(0),
+            name: Arc::clone(name),
+            pattern: rule.pattern,
+            owner: rule.owner,
+            to: Vec::new(),
+            expires: rule.expires,
+        };
+        let verdict: Verdict = subscription.judge(&parsed.value, &addressee);
+        Some(VerdictView::of(name, &verdict))
+    };
+    Ok(generation.subscriptions.iter().filter_map(judge).collect())
+}
+
+/// `GET /v1/deliveries`
+pub(super) async fn deliveries(
+    Extract(state): Extract<State>,
+    Query(parameters): Parameters,
+) -> Result<Json<Deliveries>, Problem> {
+    let mut asked = Asked(parameters);
+    let event = match asked.text("event") {
+        None => None,
+        Some(id) => match find_event(&*state.journal, &id).await? {
+            Some(row) => Some(row.id),
+            None => return Err(Problem::not_found("there is no event with this id")),
+        },
+    };
+    let filter = DeliveryFilter {
+        sink: asked.text("sink"),
+        subscription: asked.text("subscription"),
+        state: asked.state()?,
+        event,
+        eni: asked.text("eni"),
+        request: asked.text("request"),
+        since: asked.time("since")?,
+        until: asked.time("until")?,
+        limit: asked.limit()?,
+        cursor: asked.cursor()?,
+    };
+    asked.finish()?;
+    let page = state.journal.deliveries(filter).await?;
+    let next = page.next.map(|cursor| cursor.0);
+    Ok(Json(Deliveries { deliveries: page.rows.iter().map(DeliveryView::of).collect(), next }))
+}
+
+/// `GET /v1/deliveries/{id}`
+pub(super) async fn delivery(
+    Extract(state): Extract<State>,
+    Path(id): Path<String>,
+) -> Result<Json<DeliveryView>, Problem> {
+    let id = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    let row = state.journal.delivery(id).await?;
+    let row = row.ok_or_else(|| Problem::not_found("there is no delivery with this id"))?;
+    Ok(Json(DeliveryView::of(&row)))
+}
+
+/// `GET /v1/operations`
+pub(super) async fn operations(
+    Extract(state): Extract<State>,
+    Query(parameters): Parameters,
+) -> Result<Json<Operations>, Problem> {
+    let mut asked = Asked(parameters);
+    let filter = OperationFilter {
+        reason: asked.text("reason"),
+        since: asked.time("since")?,
+        until: asked.time("until")?,
+        limit: asked.limit()?,
+        cursor: asked.cursor()?,
+    };
+    asked.finish()?;
+    let page: Page<_> = state.journal.operations(filter).await?;
+    let next = page.next.map(|cursor| cursor.0);
+    Ok(Json(Operations { operations: page.rows.iter().map(OperationView::of).collect(), next }))
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Sinks {
+    sinks: Vec<SinkView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SinkView {
+    name: String,
+    kind: Option<&'static str>,
+    endpoint: Option<String>,
+    /// `ready`, or `held` when it is gone from the configuration while deliveries wait.
+    state: &'static str,
+    pending: u64,
+    oldest: Option<Timestamp>,
+}
+
+/// `GET /v1/sinks`
+pub(super) async fn sinks(Extract(state): Extract<State>) -> Result<Json<Sinks>, Problem> {
+    Ok(Json(Sinks { sinks: sink_views(&state).await? }))
+}
+
+async fn sink_views(state: &State) -> Result<Vec<SinkView>, Problem> {
+    let waiting = state.journal.sinks().await?;
+    let in_force = state.current.load();
+    let mut views: BTreeMap<String, SinkView> = BTreeMap::new();
+    for way_out in in_force.sinks.values() {
+        let view = SinkView {
+            name: way_out.name.to_string(),
+            kind: Some(way_out.kind),
+            endpoint: Some(way_out.sink.endpoint().to_string()),
+            state: "ready",
+            pending: 0,
+            oldest: None,
+        };
+        views.insert(view.name.clone(), view);
+    }
+    for row in waiting {
+        let held = || SinkView {
+            name: row.name.to_string(),
+            kind: None,
+            endpoint: None,
+            state: "held",
+            pending: 0,
+            oldest: None,
+        };
+        if row.pending == 0 && !views.contains_key(&*row.name) {
+            continue;
+        }
+        let view = views.entry(row.name.to_string()).or_insert_with(held);
+        view.pending = row.pending;
+        view.oldest = row.oldest;
+    }
+    Ok(views.into_values().collect())
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    subscriptions: usize,
+    totals: Totals,
+    /// Whether `planned = delivered + dead + suppressed + pending + removed`.
+    conserved: bool,
+    sinks: Vec<SinkView>,
+}
+
+/// `GET /v1/status`
+pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status>, Problem> {
+    let totals = state.journal.totals().await?;
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        subscriptions: state.current.load().subscriptions.len(),
+        conserved: totals.are_conserved(),
+        totals,
+        sinks: sink_views(&state).await?,
+    }))
+}
+
+/// Query parameters; what nobody asked for is refused, so that a misspelled filter does not show
+/// everything.
+struct Asked(BTreeMap<String, String>);
+
+impl Asked {
+    fn text(&mut self, key: &str) -> Option<String> {
+        self.0.remove(key).filter(|text| !text.is_empty())
+    }
+
+    fn time(&mut self, key: &str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            Problem::bad_request(format!("`{key}` must be a time as in 2026-01-02T03:04:05Z"))
+        })
+    }
+
+    fn state(&mut self) -> Result<Option<DeliveryState>, Problem> {
+        let Some(word) = self.text("state") else { return Ok(None) };
+        DeliveryState::named(&word).map(Some).ok_or_else(|| {
+            Problem::bad_request("`state` must be pending, delivered, dead or suppressed")
+        })
+    }
+
+    fn limit(&mut self) -> Result<u32, Problem> {
+        let Some(text) = self.text("limit") else { return Ok(0) };
+        let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+        limit.ok_or_else(|| {
+            Problem::bad_request(format!("`limit` must be a whole number from 1 to {PAGE_MAX}"))
+        })
+    }
+
+    fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
+        let Some(text) = self.text("cursor") else { return Ok(None) };
+        let cursor = text.parse().ok().map(Cursor);
+        cursor.map(Some).ok_or_else(|| {
+            Problem::bad_request("`cursor` must be the `next` of the page before")
+        })
+    }
+
+    fn finish(self) -> Result<(), Problem> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(key) => {
+                let key: String = key.chars().take(40).collect();
+                Err(Problem::bad_request(format!("unknown query parameter `{key}`")))
+            }
+        }
+    }
+}

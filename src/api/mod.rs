@@ -1,0 +1,78 @@
+//! The HTTP face: the routes and what they owe the caller.
+//!
+//! - [`door`] listens and bounds what a connection may cost,
+//! - [`guard`] says who may ask for what,
+//! - [`intake`] takes events and operation results,
+//! - [`look`] shows what is in the journal, [`explain`] says why,
+//! - [`problem`] is how every other error reads.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::in_force::Current;
+use crate::journal::Journal;
+use crate::pipeline::Pipeline;
+use crate::telemetry::Metrics;
+
+pub mod door;
+mod explain;
+mod guard;
+mod intake;
+mod look;
+mod operate;
+mod problem;
+mod view;
+
+pub use guard::Access;
+pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
+
+/// What every route can reach.
+#[derive(Clone)]
+pub struct State {
+    /// The flow.
+    pub pipeline: Pipeline,
+    /// For looking.
+    pub journal: Arc<dyn Journal>,
+    /// The configuration in force.
+    pub current: Current,
+    /// Who may ask for what.
+    pub access: Arc<arc_swap::ArcSwap<Access>>,
+    /// Asks the running process for a reload and answers its report.
+    pub reload: operate::Reload,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+pub use operate::{Reload, Report};
+
+/// All routes.
+pub fn router(state: State) -> Router {
+    let routes = Router::new()
+        .route("/v1/events", post(intake::events).get(look::events))
+        .route("/v1/events/{id}", get(look::event))
+        .route("/v1/sources/{name}/events", post(intake::source_events))
+        .route("/v1/operations", post(intake::operations).get(look::operations))
+        .route("/v1/deliveries", get(look::deliveries))
+        .route("/v1/deliveries/{id}", get(look::delivery))
+        .route("/v1/explain", post(explain::explain))
+        .route("/v1/sinks", get(look::sinks))
+        .route("/v1/status", get(look::status))
+        .route("/v1/reload", post(operate::reload))
+        .route("/v1/replay", post(operate::not_built))
+        .route("/v1/cancel", post(operate::not_built))
+        .route("/v1/refused", get(operate::not_built))
+        .route("/v1/deliveries/{id}/replay", post(operate::not_built))
+        .route("/v1/sinks/{name}/{verb}", post(operate::not_built))
+        .route("/openapi.json", get(operate::not_built))
+        .route("/healthz", get(operate::healthz))
+        .route("/readyz", get(operate::readyz))
+        .route("/metrics", get(operate::metrics))
+        .merge(crate::console::routes())
+        .fallback(problem::no_route)
+        .method_not_allowed_fallback(problem::no_method);
+    routes
+        .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
+        .with_state(state)
+}

@@ -1,0 +1,65 @@
+//! Health, metrics, and hands on the running router.
+
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::State;
+use super::problem::Problem;
+
+/// What a reload came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Whether the new configuration is in force; otherwise the old one is.
+    pub taken: bool,
+    /// Warnings, or, when it was refused, every mistake as `file:line:col: …`.
+    pub notes: Vec<String>,
+}
+
+/// Asks the running process for a reload.
+pub type Reload = mpsc::Sender<oneshot::Sender<Report>>;
+
+/// `POST /v1/reload`
+pub(super) async fn reload(Extract(state): Extract<State>) -> Result<Json<Report>, Problem> {
+    let stopping =
+        || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the router is stopping; nothing was reloaded");
+    let (answer, report) = oneshot::channel();
+    state.reload.send(answer).await.map_err(|_| stopping())?;
+    let report = report.await.map_err(|_| stopping())?;
+    if report.taken {
+        return Ok(Json(report));
+    }
+    let what = "the configuration has mistakes; the old one stays in force";
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what).with_errors(report.notes))
+}
+
+/// `GET /healthz`: the process runs.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the journal answers.
+pub(super) async fn readyz(Extract(state): Extract<State>) -> Result<&'static str, Problem> {
+    state.journal.ready().await?;
+    Ok("ready\n")
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(Extract(state): Extract<State>) -> Result<Response, Problem> {
+    let totals = state.journal.totals().await?;
+    let text = state.metrics.write(&totals).map_err(|error| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write the metrics: {error}"))
+    })?;
+    let content_type = HeaderValue::from_static(
+        "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    );
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}
+
+/// A route of the contract whose machinery is not there.
+pub(super) async fn not_built(uri: Uri) -> Problem {
+    Problem::new(StatusCode::NOT_IMPLEMENTED, format!("`{}` is not in this build", uri.path()))
+}

@@ -1,0 +1,169 @@
+//! The shapes of answers. They are a contract: programs read them.
+
+use herald_model::{DeliveryState, Phase};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::journal::{AttemptRow, DeliveryRow, EventRow, OperationRow};
+use crate::plan::Verdict;
+
+/// An event in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventView {
+    /// `evt_…`.
+    pub id: String,
+    /// The canonical form, number by number as the sender wrote it.
+    pub event: Box<RawValue>,
+}
+
+/// A delivery.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryView {
+    /// `dlv_…`.
+    pub id: String,
+    /// `evt_…`.
+    pub event: String,
+    /// Name of the subscription.
+    pub subscription: String,
+    /// Name of the sink.
+    pub sink: String,
+    /// `pending`, `delivered`, `dead` or `suppressed`.
+    pub state: String,
+    /// While pending: `due`, `in-flight`, `waiting`, `held` or `limited`.
+    pub phase: Option<String>,
+    /// Why it stands so, secrets removed.
+    pub reason: Option<String>,
+    /// While waiting: until when.
+    pub next_attempt: Option<Timestamp>,
+    /// Charged attempts.
+    pub attempt_count: u32,
+    /// All attempts, oldest first; in lists the last only.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AttemptView {
+    /// `msg_…`.
+    pub message: String,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended; absent while it is open.
+    pub ended: Option<Timestamp>,
+    /// `delivered`, `transient`, `unknown`, `permanent` or `sink-fault`.
+    pub outcome: Option<String>,
+    /// Whether it used up a step of the schedule.
+    pub charged: bool,
+    /// Why it did not arrive.
+    pub reason: Option<String>,
+    /// What the far side answered to a success.
+    pub reply: Option<String>,
+}
+
+/// What one subscription says of an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VerdictView {
+    /// Name of the subscription.
+    pub subscription: String,
+    /// `matched`, `not-for-you` or `different`.
+    pub verdict: String,
+    /// The field that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What the rule wants there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// What the event has there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+}
+
+/// An operation result that triggered nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OperationView {
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// As it was sent.
+    pub operation: Box<RawValue>,
+    /// The reason word.
+    pub reason: String,
+}
+
+impl EventView {
+    /// The row as it is shown; a stored text that is no JSON is shown as null.
+    pub fn of(row: &EventRow) -> Self {
+        Self { id: row.id.to_string(), event: raw(&row.text) }
+    }
+}
+
+impl OperationView {
+    pub(super) fn of(row: &OperationRow) -> Self {
+        Self {
+            received_at: row.received_at,
+            operation: raw(&row.operation),
+            reason: row.reason.clone(),
+        }
+    }
+}
+
+fn raw(text: &str) -> Box<RawValue> {
+    RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+impl DeliveryView {
+    /// The row as it is shown.
+    pub fn of(row: &DeliveryRow) -> Self {
+        let phase = (row.state == DeliveryState::Pending).then_some(row.phase).flatten();
+        Self {
+            id: row.id.to_string(),
+            event: row.event.to_string(),
+            subscription: row.subscription.to_string(),
+            sink: row.sink.to_string(),
+            state: row.state.as_str().to_owned(),
+            phase: phase.map(Phase::as_str).map(str::to_owned),
+            reason: row.reason.clone(),
+            next_attempt: row.next_attempt,
+            attempt_count: row.charged,
+            attempts: row.attempts.iter().map(AttemptView::of).collect(),
+        }
+    }
+}
+
+impl AttemptView {
+    fn of(row: &AttemptRow) -> Self {
+        let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Self {
+            message: row.message.to_string(),
+            started: row.started,
+            ended: row.ended,
+            outcome: row.outcome.map(str::to_owned),
+            charged: row.charged,
+            reason: some(&row.reason),
+            reply: some(&row.reply),
+        }
+    }
+}
+
+impl VerdictView {
+    /// The verdict as it is shown.
+    pub fn of(subscription: &str, verdict: &Verdict) -> Self {
+        let (word, difference) = match verdict {
+            Verdict::Matched(_) => ("matched", None),
+            Verdict::NotForYou { wanted, found } => {
+                ("not-for-you", Some(("addressee".to_owned(), wanted.clone(), found.clone())))
+            }
+            Verdict::Different(nearest) => {
+                let nearest = nearest.clone();
+                ("different", Some((nearest.field, nearest.wanted, nearest.found)))
+            }
+        };
+        let (field, wanted, found) = match difference {
+            Some((field, wanted, found)) => (Some(field), Some(wanted), Some(found)),
+            None => (None, None, None),
+        };
+        Self { subscription: subscription.to_owned(), verdict: word.to_owned(), field, wanted, found }
+    }
+}

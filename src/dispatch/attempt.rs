@@ -1,0 +1,195 @@
+//! One attempt at one message: render, store the text, deliver, settle.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use herald_model::sink::{Checkpoint, CheckpointError};
+use herald_model::{Item, Notification, Outcome, Outcomes, Progress, Rendered, Signal};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::decide;
+use crate::clock;
+use crate::in_force::WayOut;
+use crate::intake;
+use crate::journal::{
+    AttemptNo, Claimed, Error, Journal, Next, Saved, SettledItem, Settlement,
+};
+use crate::render::render;
+
+/// What a sink gets beyond its own time limit before it is cut off. Chosen: a sink that keeps its
+/// limit is never cut.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// First and longest pause between two tries to settle while the journal refuses. Chosen.
+const SETTLE_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Carries out the attempt that was claimed at `started`. `cut` ends it early, as unknown.
+pub(super) async fn attempt(
+    journal: &dyn Journal,
+    way_out: &WayOut,
+    claimed: Claimed,
+    started: Timestamp,
+    cut: &CancellationToken,
+) {
+    let outcomes = match prepare(journal, way_out, &claimed, started).await {
+        Ok(notification) => deliver(journal, way_out, &claimed, &notification, cut).await,
+        Err(why) => Outcome::transient(why).into(),
+    };
+    let ended = clock::now();
+    let settlement = settlement(way_out, &claimed, &outcomes, started, ended);
+    tell(way_out, &claimed, &settlement);
+    settle(journal, settlement, cut).await;
+}
+
+/// The notification, with its text stored: from here on the far side may see it, and what it may
+/// have seen is repeated word for word.
+async fn prepare(
+    journal: &dyn Journal,
+    way_out: &WayOut,
+    claimed: &Claimed,
+    started: Timestamp,
+) -> Result<Notification, String> {
+    let items = claimed.items.iter().map(|item| {
+        let event = intake::restore(item.event, Arc::clone(&item.text))
+            .map_err(|error| format!("the stored event cannot be read: {error}"))?;
+        Ok(Item {
+            delivery: item.id,
+            subscription: Arc::clone(&item.subscription),
+            event: Arc::new(event),
+        })
+    });
+    let items: Vec<Item> = items.collect::<Result<_, String>>()?;
+    let frozen = claimed.frozen.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let rendered: Rendered = match frozen {
+        Some(rendered) => rendered,
+        None => {
+            let first = items.first().map(|item| &*item.subscription).unwrap_or_default();
+            let templates = way_out.templates_for(first);
+            let rendered =
+                render(&*way_out.sink, claimed.message, &items, templates, &way_out.setting);
+            let text = serde_json::to_string(&rendered).map_err(|error| error.to_string())?;
+            journal
+                .save(claimed.attempt, Saved::Text(text))
+                .await
+                .map_err(|error| format!("the text could not be stored: {error}"))?;
+            rendered
+        }
+    };
+    let charged = claimed.items.iter().map(|item| item.charged).max().unwrap_or(0);
+    Ok(Notification {
+        message: claimed.message,
+        composed_at: claimed.composed_at,
+        attempted_at: started,
+        attempt: charged + 1,
+        items,
+        rendered,
+    })
+}
+
+async fn deliver(
+    journal: &dyn Journal,
+    way_out: &WayOut,
+    claimed: &Claimed,
+    notification: &Notification,
+    cut: &CancellationToken,
+) -> Outcomes {
+    let checkpoint = JournalCheckpoint { journal, attempt: claimed.attempt };
+    let progress = Progress::new(claimed.progress.clone(), &checkpoint);
+    let sending = AssertUnwindSafe(way_out.sink.deliver(notification, &progress)).catch_unwind();
+    let limit = way_out.sink.time_limit() + GRACE;
+    tokio::select! {
+        biased;
+        sent = tokio::time::timeout(limit, sending) => match sent {
+            Ok(Ok(outcomes)) => outcomes,
+            Ok(Err(_)) => Outcome::unknown("the sink broke down (this is a defect of Herald); it may have arrived").into(),
+            Err(_) => Outcome::unknown(format!(
+                "no end within {} s; it may have arrived", limit.as_secs()
+            )).into(),
+        },
+        () = cut.cancelled() => {
+            Outcome::unknown("cut off: Herald was stopped during this attempt; it may have arrived").into()
+        }
+    }
+}
+
+fn settlement(
+    way_out: &WayOut,
+    claimed: &Claimed,
+    outcomes: &Outcomes,
+    started: Timestamp,
+    ended: Timestamp,
+) -> Settlement {
+    let items = claimed.items.iter().enumerate().map(|(index, item)| {
+        let outcome = outcomes.of(index);
+        // The delivery's own id spreads the jitter and keeps it the same over a restart.
+        let seed = item.id.uuid().as_u64_pair().0;
+        let next = decide::next(item, &outcome, &way_out.retry, started, ended, seed);
+        SettledItem { delivery: item.number, outcome, next }
+    });
+    Settlement {
+        attempt: claimed.attempt,
+        ended,
+        items: items.collect(),
+        signal: outcomes.signal.clone(),
+    }
+}
+
+/// Settles until it is done. A refused settling is repeated, since the claim is held and the
+/// outcome would be lost; at the end of the drain it is left to the next start, as unknown.
+async fn settle(journal: &dyn Journal, settlement: Settlement, cut: &CancellationToken) {
+    let (mut pause, longest) = SETTLE_PAUSE;
+    loop {
+        match journal.settle(settlement.clone()).await {
+            Ok(_) => return,
+            Err(Error::Closed) => return,
+            Err(error) => error!(%error, "cannot settle an attempt; trying again"),
+        }
+        if cut.is_cancelled() {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cut.cancelled() => {}
+        }
+        pause = (pause * 2).min(longest);
+    }
+}
+
+fn tell(way_out: &WayOut, claimed: &Claimed, settlement: &Settlement) {
+    let sink = &*way_out.name;
+    for (item, settled) in claimed.items.iter().zip(&settlement.items) {
+        let delivery = item.id;
+        let reason = settled.outcome.reason();
+        match &settled.next {
+            Next::Delivered => debug!(%delivery, sink, reply = reason, "delivered"),
+            Next::Again(at) => {
+                let outcome = settled.outcome.as_str();
+                info!(%delivery, sink, outcome, reason, %at, "not delivered; trying again");
+            }
+            Next::Dead(why) => warn!(%delivery, sink, reason = %why, "dead letter"),
+        }
+    }
+    if settlement.signal != Signal::None {
+        warn!(sink, signal = ?settlement.signal, "the far side wants a pause");
+    }
+}
+
+struct JournalCheckpoint<'a> {
+    journal: &'a dyn Journal,
+    attempt: AttemptNo,
+}
+
+#[async_trait]
+impl Checkpoint for JournalCheckpoint<'_> {
+    async fn save(&self, bytes: Vec<u8>) -> Result<(), CheckpointError> {
+        self.journal
+            .save(self.attempt, Saved::Progress(bytes))
+            .await
+            .map_err(|error| CheckpointError(error.to_string()))
+    }
+}

@@ -1,0 +1,197 @@
+//! The flow, in its order: source ► decode ► trigger ► match ► plan ► record ► answer.
+//!
+//! The sender is answered only when the event and all its deliveries are durable.
+
+use std::sync::Arc;
+
+use herald_model::EventId;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::in_force::{Current, InForce, Source};
+use crate::intake::{self, Draft, Framing, Refusal, Sealed};
+use crate::journal::{Entry, Error, EventEntry, Journal, Recorded};
+use crate::plan;
+use crate::trigger::{Triggered, trigger};
+
+#[cfg(test)]
+mod tests;
+
+/// Takes what senders bring.
+#[derive(Clone)]
+pub struct Pipeline {
+    journal: Arc<dyn Journal>,
+    current: Current,
+}
+
+/// What a body holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bringing {
+    /// Events, in any known shape.
+    Events,
+    /// Operation results, which the trigger turns into events.
+    Operations,
+}
+
+/// The answer to one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Durable with all its deliveries.
+    Accepted(EventId),
+    /// There already, as this event.
+    Duplicate(EventId),
+    /// An operation result that announces nothing, and why.
+    NotTriggered(&'static str),
+    /// Not taken, and why.
+    Refused(String),
+}
+
+impl Pipeline {
+    /// A pipeline into `journal` by the configuration in force.
+    pub fn new(journal: Arc<dyn Journal>, current: Current) -> Self {
+        Self { journal, current }
+    }
+
+    /// Takes a body from `source`: one answer per item, in order. A bad item never takes the
+    /// others with it.
+    ///
+    /// # Errors
+    /// The journal took nothing of it; the sender should try again.
+    pub async fn take(
+        &self,
+        source: &Source,
+        bringing: Bringing,
+        body: &[u8],
+        framing: Framing,
+        now: Timestamp,
+    ) -> Result<Vec<Answer>, Error> {
+        let in_force = self.current.load_full();
+        let mut batch = Batch::default();
+        for item in intake::items(body, framing, in_force.limits) {
+            let entry = item.and_then(|item| match bringing {
+                Bringing::Events => event(&in_force, source, &item, now),
+                Bringing::Operations => operation(&in_force, source, &item, now),
+            });
+            batch.push(entry);
+        }
+        batch.record(&*self.journal).await
+    }
+}
+
+/// decode ► match ► plan.
+fn event(
+    in_force: &InForce,
+    source: &Source,
+    item: &intake::Received,
+    now: Timestamp,
+) -> Result<Entry, Refusal> {
+    let draft = intake::decode(&item.value, item.duplicate_keys, item.bytes.as_deref())?;
+    planned(in_force, source, draft, now)
+}
+
+/// decode ► trigger ► match ► plan.
+fn operation(
+    in_force: &InForce,
+    source: &Source,
+    item: &intake::Received,
+    now: Timestamp,
+) -> Result<Entry, Refusal> {
+    let result = intake::decode_operation(&item.value)?;
+    match trigger(&result, &item.value, |account| in_force.announces(account))? {
+        Triggered::Event(draft) => planned(in_force, source, *draft, now),
+        Triggered::Nothing(reason) => Ok(Entry::NotTriggered {
+            received_at: now,
+            source: Arc::clone(&source.name),
+            operation: item.value.to_string(),
+            reason: reason.as_str(),
+        }),
+    }
+}
+
+/// match ► plan.
+fn planned(
+    in_force: &InForce,
+    source: &Source,
+    draft: Draft,
+    now: Timestamp,
+) -> Result<Entry, Refusal> {
+    let sealed = draft.seal(EventId::from_uuid(Uuid::now_v7()), &source.name, now);
+    source.admits(&sealed)?;
+    let matched =
+        plan::matching(&in_force.subscriptions, &sealed.value, &sealed.event.addressee);
+    Ok(Entry::Event(Box::new(EventEntry {
+        text_in_conflict: sealed.text_in_conflict,
+        original: sealed.original,
+        identities: sealed.identities.all,
+        fingerprint: sealed.identities.fingerprint,
+        dedup_window: in_force.dedup_window,
+        generation: in_force.generation,
+        matched: matched.iter().map(|subscription| subscription.number).collect(),
+        deliveries: plan::plan(&sealed.event, &matched, now),
+        event: sealed.event,
+    })))
+}
+
+impl Source {
+    /// Refuses events of accounts and products that the source may not speak for.
+    fn admits(&self, sealed: &Sealed) -> Result<(), Refusal> {
+        let event = &sealed.event;
+        if self.accounts.as_ref().is_some_and(|accounts| !accounts.contains(&event.user_id)) {
+            return Err(Refusal::whole(format!(
+                "foreign-account: source `{}` does not list account `{}`",
+                self.name,
+                intake::shorten(&event.user_id)
+            )));
+        }
+        if self.products.as_ref().is_some_and(|products| !products.contains(&event.product)) {
+            return Err(Refusal::whole(format!(
+                "foreign-product: source `{}` does not list product `{}`",
+                self.name,
+                intake::shorten(&event.product)
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The items of one body on their way through the journal.
+#[derive(Default)]
+struct Batch {
+    /// One per item: refused, or the next of `entries`.
+    items: Vec<Result<(), Refusal>>,
+    entries: Vec<Entry>,
+}
+
+impl Batch {
+    fn push(&mut self, entry: Result<Entry, Refusal>) {
+        self.items.push(entry.map(|entry| self.entries.push(entry)));
+    }
+
+    async fn record(self, journal: &dyn Journal) -> Result<Vec<Answer>, Error> {
+        let reasons: Vec<_> = self.entries.iter().map(not_triggered).collect();
+        let recorded = match self.entries.is_empty() {
+            true => Vec::new(),
+            false => journal.record(self.entries).await?,
+        };
+        let mut recorded = recorded.into_iter().zip(reasons);
+        let answer = |item: Result<(), Refusal>| match item {
+            Err(refusal) => Ok(Answer::Refused(refusal.reason)),
+            Ok(()) => match recorded.next() {
+                Some((Recorded::Accepted { id, .. }, _)) => Ok(Answer::Accepted(id)),
+                Some((Recorded::Duplicate { of }, _)) => Ok(Answer::Duplicate(of)),
+                Some((Recorded::Noted, reason)) => {
+                    Ok(Answer::NotTriggered(reason.unwrap_or_default()))
+                }
+                None => Err(Error::Failed("the journal answered too few entries".to_owned())),
+            },
+        };
+        self.items.into_iter().map(answer).collect()
+    }
+}
+
+fn not_triggered(entry: &Entry) -> Option<&'static str> {
+    match entry {
+        Entry::NotTriggered { reason, .. } => Some(reason),
+        Entry::Event(_) => None,
+    }
+}

@@ -1,0 +1,140 @@
+//! Who wants an event, and what has to be delivered for it.
+//!
+//! Plain functions of the event and the subscriptions in force: planning twice plans the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_model::delivery::Order;
+use herald_model::event::{Addressee, Owner};
+use herald_model::{DeliveryId, Event, EventId};
+use herald_rules::explain::{Difference, Explanation, Held};
+use herald_rules::json::Value;
+use herald_rules::Pattern;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::journal::{Planned, SinkNo, SubscriptionNo};
+
+#[cfg(test)]
+mod tests;
+
+/// Who wants to hear of which events, by which sinks.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// Its integer in the journal.
+    pub number: SubscriptionNo,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Which events; `None` stands for all.
+    pub pattern: Option<Pattern>,
+    /// Addressed to whom.
+    pub owner: Owner,
+    /// By which sinks, in the file's order.
+    pub to: Vec<Target>,
+    /// How long after its receipt an event is worth bringing.
+    pub expires: Duration,
+}
+
+/// A sink as planning sees it.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its integer in the journal.
+    pub sink: SinkNo,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Which of its deliveries keep their order.
+    pub order: Order,
+}
+
+/// For one event and one subscription: does it want it, and if not, why not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does; the conditions that held.
+    Matched(Vec<Held>),
+    /// The pattern matches, but the event is addressed to somebody else.
+    NotForYou {
+        /// Whom the subscription hears of.
+        wanted: String,
+        /// Whom the event is addressed to.
+        found: String,
+    },
+    /// The nearest difference.
+    Different(Difference),
+}
+
+impl Subscription {
+    /// Whether this subscription wants the event.
+    pub fn wants(&self, value: &Value, addressee: &Addressee) -> bool {
+        self.owner.hears(addressee)
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.evaluate(value))
+    }
+
+    /// Whether, and why or why not. Always agrees with [`wants`](Self::wants).
+    pub fn judge(&self, value: &Value, addressee: &Addressee) -> Verdict {
+        let explanation = self.pattern.as_ref().map(|pattern| pattern.explain(value));
+        let held = match explanation {
+            None => Vec::new(),
+            Some(Explanation::Matched { held }) => held,
+            Some(Explanation::Different { nearest, .. }) => return Verdict::Different(nearest),
+        };
+        if self.owner.hears(addressee) {
+            return Verdict::Matched(held);
+        }
+        Verdict::NotForYou { wanted: self.owner.to_string(), found: addressee.to_string() }
+    }
+}
+
+/// The subscriptions that want the event, in the file's order.
+pub fn matching<'s>(
+    subscriptions: &'s [Subscription],
+    value: &Value,
+    addressee: &Addressee,
+) -> Vec<&'s Subscription> {
+    subscriptions.iter().filter(|subscription| subscription.wants(value, addressee)).collect()
+}
+
+/// The deliveries of an event: one for each matching subscription and each of its sinks.
+pub fn plan(event: &Event, matched: &[&Subscription], received_at: Timestamp) -> Vec<Planned> {
+    let deliveries = matched.iter().flat_map(|subscription| {
+        subscription.to.iter().map(move |target| Planned {
+            subscription: subscription.number,
+            sink: target.sink,
+            lane: lane(event, target),
+            level: event.level,
+            expires_at: after(received_at, subscription.expires),
+        })
+    });
+    deliveries.collect()
+}
+
+/// The public ids of the deliveries that [`plan`] plans, in its order.
+pub fn delivery_ids(event: EventId, matched: &[&Subscription]) -> Vec<DeliveryId> {
+    let ids = matched.iter().flat_map(|subscription| {
+        let id = |target: &Target| DeliveryId::derive(event, &subscription.name, &target.name);
+        subscription.to.iter().map(id).collect::<Vec<_>>()
+    });
+    ids.collect()
+}
+
+/// The lane of an event's resource in a sink that keeps order; `None` for a lane of its own.
+fn lane(event: &Event, target: &Target) -> Option<u64> {
+    match (target.order, &event.resource_id) {
+        (Order::Resource, Some(resource)) => Some(fnv1a(resource.as_bytes())),
+        (Order::Resource, None) | (Order::None, _) => None,
+    }
+}
+
+/// FNV-1a, 64 bits (Fowler, Noll, Vo): fixed for all time, as lanes outlive the program. Two
+/// resources that share a hash share a lane, which costs them independence but never order.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn after(time: Timestamp, wait: Duration) -> Timestamp {
+    SignedDuration::try_from(wait)
+        .ok()
+        .and_then(|wait| time.checked_add(wait).ok())
+        .unwrap_or(Timestamp::MAX)
+}

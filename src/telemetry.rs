@@ -1,0 +1,101 @@
+//! Logs and metrics.
+
+use std::fmt;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+
+use crate::journal::Totals;
+use crate::pipeline::Answer;
+
+/// Writes logs to standard error, by `HERALD_LOG` (as in `info,herald=debug`), `info` without it.
+/// Lettre's own log is never written: at `debug` it holds passwords.
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("HERALD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let silenced = "lettre=off".parse().map(|directive| filter.clone().add_directive(directive));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(silenced.unwrap_or(filter))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .finish();
+    // A second call (in a test) keeps the first subscriber.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// Counters of the router. Labels are bounded: sources come from the configuration.
+pub struct Metrics {
+    registry: Registry,
+    items: Family<ItemLabels, Counter>,
+    deliveries: Family<StateLabels, Gauge>,
+    planned: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ItemLabels {
+    source: String,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("herald");
+        let items = Family::default();
+        registry.register("items", "Items taken from senders, by answer", items.clone());
+        let deliveries = Family::default();
+        registry.register(
+            "deliveries",
+            "Planned deliveries by where they stand; their sum is deliveries_planned",
+            deliveries.clone(),
+        );
+        let planned = Gauge::default();
+        registry.register("deliveries_planned", "Deliveries planned so far", planned.clone());
+        Self { registry, items, deliveries, planned }
+    }
+}
+
+impl Metrics {
+    /// Counts the answers to one body.
+    pub fn taken(&self, source: &str, answers: &[Answer]) {
+        for answer in answers {
+            let status = match answer {
+                Answer::Accepted(_) => "accepted",
+                Answer::Duplicate(_) => "duplicate",
+                Answer::NotTriggered(_) => "not-triggered",
+                Answer::Refused(_) => "refused",
+            };
+            self.items.get_or_create(&ItemLabels { source: source.to_owned(), status }).inc();
+        }
+    }
+
+    /// Everything in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// The formatter failed, which writing into memory does not.
+    pub fn write(&self, totals: &Totals) -> Result<String, fmt::Error> {
+        let states = [
+            ("delivered", totals.delivered),
+            ("dead", totals.dead),
+            ("suppressed", totals.suppressed),
+            ("pending", totals.pending),
+            ("removed", totals.removed),
+        ];
+        for (state, count) in states {
+            let gauge = self.deliveries.get_or_create(&StateLabels { state });
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.planned.set(i64::try_from(totals.planned).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

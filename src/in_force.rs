@@ -77,6 +77,8 @@ impl InForce {
 impl WayOut {
     /// The templates for a message of `subscription`.
     pub fn templates_for(&self, subscription: &str) -> &Templates {
-        self.subscription_templates.get(subscription).unwrap_or(&self.templates)
+        self.subscription_templates
+            .get(subscription)
+            .unwrap_or(&self.templates)
     }
 }

@@ -117,8 +117,11 @@ fn planned(
 ) -> Result<Entry, Refusal> {
     let sealed = draft.seal(EventId::from_uuid(Uuid::now_v7()), &source.name, now);
     source.admits(&sealed)?;
-    let matched =
-        plan::matching(&in_force.subscriptions, &sealed.value, &sealed.event.addressee);
+    let matched = plan::matching(
+        &in_force.subscriptions,
+        &sealed.value,
+        &sealed.event.addressee,
+    );
     Ok(Entry::Event(Box::new(EventEntry {
         text_in_conflict: sealed.text_in_conflict,
         original: sealed.original,
@@ -126,7 +129,10 @@ fn planned(
         fingerprint: sealed.identities.fingerprint,
         dedup_window: in_force.dedup_window,
         generation: in_force.generation,
-        matched: matched.iter().map(|subscription| subscription.number).collect(),
+        matched: matched
+            .iter()
+            .map(|subscription| subscription.number)
+            .collect(),
         deliveries: plan::plan(&sealed.event, &matched, now),
         event: sealed.event,
     })))
@@ -136,14 +142,22 @@ impl Source {
     /// Refuses events of accounts and products that the source may not speak for.
     fn admits(&self, sealed: &Sealed) -> Result<(), Refusal> {
         let event = &sealed.event;
-        if self.accounts.as_ref().is_some_and(|accounts| !accounts.contains(&event.user_id)) {
+        if self
+            .accounts
+            .as_ref()
+            .is_some_and(|accounts| !accounts.contains(&event.user_id))
+        {
             return Err(Refusal::whole(format!(
                 "foreign-account: source `{}` does not list account `{}`",
                 self.name,
                 intake::shorten(&event.user_id)
             )));
         }
-        if self.products.as_ref().is_some_and(|products| !products.contains(&event.product)) {
+        if self
+            .products
+            .as_ref()
+            .is_some_and(|products| !products.contains(&event.product))
+        {
             return Err(Refusal::whole(format!(
                 "foreign-product: source `{}` does not list product `{}`",
                 self.name,
@@ -182,7 +196,9 @@ impl Batch {
                 Some((Recorded::Noted, reason)) => {
                     Ok(Answer::NotTriggered(reason.unwrap_or_default()))
                 }
-                None => Err(Error::Failed("the journal answered too few entries".to_owned())),
+                None => Err(Error::Failed(
+                    "the journal answered too few entries".to_owned(),
+                )),
             },
         };
         self.items.into_iter().map(answer).collect()

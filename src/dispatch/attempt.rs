@@ -16,9 +16,7 @@ use super::decide;
 use crate::clock;
 use crate::in_force::WayOut;
 use crate::intake;
-use crate::journal::{
-    AttemptNo, Claimed, Error, Journal, Next, Saved, SettledItem, Settlement,
-};
+use crate::journal::{AttemptNo, Claimed, Error, Journal, Next, Saved, SettledItem, Settlement};
 use crate::render::render;
 
 /// What a sink gets beyond its own time limit before it is cut off. Chosen: a sink that keeps its
@@ -64,14 +62,25 @@ async fn prepare(
         })
     });
     let items: Vec<Item> = items.collect::<Result<_, String>>()?;
-    let frozen = claimed.frozen.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let frozen = claimed
+        .frozen
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
     let rendered: Rendered = match frozen {
         Some(rendered) => rendered,
         None => {
-            let first = items.first().map(|item| &*item.subscription).unwrap_or_default();
+            let first = items
+                .first()
+                .map(|item| &*item.subscription)
+                .unwrap_or_default();
             let templates = way_out.templates_for(first);
-            let rendered =
-                render(&*way_out.sink, claimed.message, &items, templates, &way_out.setting);
+            let rendered = render(
+                &*way_out.sink,
+                claimed.message,
+                &items,
+                templates,
+                &way_out.setting,
+            );
             let text = serde_json::to_string(&rendered).map_err(|error| error.to_string())?;
             journal
                 .save(claimed.attempt, Saved::Text(text))
@@ -80,7 +89,12 @@ async fn prepare(
             rendered
         }
     };
-    let charged = claimed.items.iter().map(|item| item.charged).max().unwrap_or(0);
+    let charged = claimed
+        .items
+        .iter()
+        .map(|item| item.charged)
+        .max()
+        .unwrap_or(0);
     Ok(Notification {
         message: claimed.message,
         composed_at: claimed.composed_at,
@@ -98,7 +112,10 @@ async fn deliver(
     notification: &Notification,
     cut: &CancellationToken,
 ) -> Outcomes {
-    let checkpoint = JournalCheckpoint { journal, attempt: claimed.attempt };
+    let checkpoint = JournalCheckpoint {
+        journal,
+        attempt: claimed.attempt,
+    };
     let progress = Progress::new(claimed.progress.clone(), &checkpoint);
     let sending = AssertUnwindSafe(way_out.sink.deliver(notification, &progress)).catch_unwind();
     let limit = way_out.sink.time_limit() + GRACE;
@@ -129,7 +146,11 @@ fn settlement(
         // The delivery's own id spreads the jitter and keeps it the same over a restart.
         let seed = item.id.uuid().as_u64_pair().0;
         let next = decide::next(item, &outcome, &way_out.retry, started, ended, seed);
-        SettledItem { delivery: item.number, outcome, next }
+        SettledItem {
+            delivery: item.number,
+            outcome,
+            next,
+        }
     });
     Settlement {
         attempt: claimed.attempt,

@@ -48,19 +48,25 @@ fn again(
     asked: Option<Duration>,
 ) -> Next {
     let charged = item.charged + 1;
-    let elapsed = between(item.first_attempt.unwrap_or(started), now).saturating_sub(item.uncounted);
+    let elapsed =
+        between(item.first_attempt.unwrap_or(started), now).saturating_sub(item.uncounted);
     match schedule.next(charged, elapsed, seed, asked) {
         Some(wait) => Next::Again(later(now, wait)),
         None => {
             let attempts = if charged == 1 { "attempt" } else { "attempts" };
-            Next::Dead(format!("given up after {charged} {attempts}; the last: {reason}"))
+            Next::Dead(format!(
+                "given up after {charged} {attempts}; the last: {reason}"
+            ))
         }
     }
 }
 
 /// Longer the longer the fault lasts. No attempt is charged, so the schedule has no say.
 fn fault_wait(item: &ClaimedItem, now: Timestamp) -> Duration {
-    let lasted = item.first_attempt.map(|first| between(first, now)).unwrap_or_default();
+    let lasted = item
+        .first_attempt
+        .map(|first| between(first, now))
+        .unwrap_or_default();
     let (shortest, longest) = FAULT_WAIT;
     (lasted / 2).clamp(shortest, longest)
 }
@@ -109,7 +115,14 @@ mod tests {
     #[test]
     fn a_permanent_outcome_is_a_dead_letter_at_once() {
         let outcome = Outcome::permanent("404 Not Found");
-        let next = next(&item(0, 0), &outcome, &RetrySchedule::default(), NOW, NOW, 0);
+        let next = next(
+            &item(0, 0),
+            &outcome,
+            &RetrySchedule::default(),
+            NOW,
+            NOW,
+            0,
+        );
         assert_eq!(next, Next::Dead("404 Not Found".to_owned()));
     }
 
@@ -117,7 +130,10 @@ mod tests {
     fn transient_and_unknown_wait_by_the_schedule() {
         for outcome in [Outcome::transient("503"), Outcome::unknown("cut")] {
             let wait = wait_after(&item(0, 0), &outcome);
-            assert!(wait > Duration::from_secs(3) && wait <= Duration::from_secs(5), "{wait:?}");
+            assert!(
+                wait > Duration::from_secs(3) && wait <= Duration::from_secs(5),
+                "{wait:?}"
+            );
         }
     }
 
@@ -134,8 +150,18 @@ mod tests {
     #[test]
     fn a_used_up_schedule_names_the_last_reason() {
         let outcome = Outcome::transient("503 busy");
-        let next = next(&item(9, 86_400), &outcome, &RetrySchedule::default(), NOW, NOW, 0);
-        assert_eq!(next, Next::Dead("given up after 10 attempts; the last: 503 busy".to_owned()));
+        let next = next(
+            &item(9, 86_400),
+            &outcome,
+            &RetrySchedule::default(),
+            NOW,
+            NOW,
+            0,
+        );
+        assert_eq!(
+            next,
+            Next::Dead("given up after 10 attempts; the last: 503 busy".to_owned())
+        );
     }
 
     #[test]
@@ -149,6 +175,9 @@ mod tests {
     fn a_sink_fault_never_ends_a_delivery() {
         let fault = Outcome::sink_fault("535 bad password");
         assert_eq!(wait_after(&item(0, 0), &fault), Duration::from_secs(10));
-        assert_eq!(wait_after(&item(0, 1_000_000), &fault), Duration::from_secs(600));
+        assert_eq!(
+            wait_after(&item(0, 1_000_000), &fault),
+            Duration::from_secs(600)
+        );
     }
 }

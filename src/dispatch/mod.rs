@@ -57,7 +57,10 @@ impl InFlight {
     fn begin(self: &Arc<Self>, sink: SinkNo) -> Place {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(sink).or_insert(0) += 1;
-        Place { in_flight: Arc::clone(self), sink }
+        Place {
+            in_flight: Arc::clone(self),
+            sink,
+        }
     }
 }
 
@@ -69,7 +72,11 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.in_flight.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self
+            .in_flight
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.sink) {
             *count = count.saturating_sub(1);
         }
@@ -81,7 +88,11 @@ impl Drop for Place {
 impl Dispatcher {
     /// A dispatcher of what `journal` holds, by the configuration in force.
     pub fn new(journal: Arc<dyn Journal>, current: Current) -> Self {
-        Self { journal, current, in_flight: Arc::default() }
+        Self {
+            journal,
+            current,
+            in_flight: Arc::default(),
+        }
     }
 
     /// Works until `stop`; then claims nothing more and lets what is in flight end until `cut`,
@@ -128,7 +139,9 @@ impl Dispatcher {
             warn!(%delivery, "suppressed: expired before it could be delivered");
         }
         for claimed in claims.messages {
-            let Some(way_out) = in_force.sinks.get(&claimed.sink) else { continue };
+            let Some(way_out) = in_force.sinks.get(&claimed.sink) else {
+                continue;
+            };
             let place = self.in_flight.begin(claimed.sink);
             let journal = Arc::clone(&self.journal);
             let way_out = Arc::clone(way_out);
@@ -143,8 +156,13 @@ impl Dispatcher {
 
     fn room(&self, in_force: &InForce) -> Vec<Room> {
         let room = |way_out: &Arc<WayOut>| {
-            let messages = way_out.concurrency.saturating_sub(self.in_flight.of(way_out.number));
-            (messages > 0).then_some(Room { sink: way_out.number, messages })
+            let messages = way_out
+                .concurrency
+                .saturating_sub(self.in_flight.of(way_out.number));
+            (messages > 0).then_some(Room {
+                sink: way_out.number,
+                messages,
+            })
         };
         in_force.sinks.values().filter_map(room).collect()
     }
@@ -152,7 +170,9 @@ impl Dispatcher {
 
 fn pause(claims: &Claims, now: Timestamp) -> Duration {
     match claims.next_due {
-        Some(at) => Duration::try_from(at.duration_since(now)).unwrap_or_default().min(TICK),
+        Some(at) => Duration::try_from(at.duration_since(now))
+            .unwrap_or_default()
+            .min(TICK),
         None => TICK,
     }
 }

@@ -15,7 +15,9 @@ pub(super) const OWN_KEYS: [&str; 4] = ["initiator", "addressee", "intake", "cau
 /// # Errors
 /// The text is not JSON, which a journal that is whole never answers.
 pub fn restore(id: EventId, text: Arc<str>) -> Result<Event, json::Error> {
-    let limits = Limits { depth_max: Limits::DEPTH_CEILING };
+    let limits = Limits {
+        depth_max: Limits::DEPTH_CEILING,
+    };
     let value = json::parse(text.as_bytes(), limits)?.value;
     Ok(event(id, &value, text))
 }
@@ -25,7 +27,9 @@ pub(super) fn event(id: EventId, value: &Value, text: Arc<str>) -> Event {
     let field = |key: &str| value.get(key).and_then(Value::as_str);
     let owned = |key: &str| field(key).unwrap_or_default().to_owned();
     let intake = |key: &str| value.path(["intake", key]).and_then(Value::as_str);
-    let received_at = intake("receivedAt").and_then(parse_time).unwrap_or(Timestamp::UNIX_EPOCH);
+    let received_at = intake("receivedAt")
+        .and_then(parse_time)
+        .unwrap_or(Timestamp::UNIX_EPOCH);
     let name = owned("name");
     Event {
         id,
@@ -34,8 +38,12 @@ pub(super) fn event(id: EventId, value: &Value, text: Arc<str>) -> Event {
         level: field("level").and_then(Level::named).unwrap_or_default(),
         user_id: owned("userId"),
         region_id: owned("regionId"),
-        resource_id: field("resourceId").filter(|id| !id.is_empty()).map(str::to_owned),
-        occurred_at: field("eventTime").and_then(parse_time).unwrap_or(received_at),
+        resource_id: field("resourceId")
+            .filter(|id| !id.is_empty())
+            .map(str::to_owned),
+        occurred_at: field("eventTime")
+            .and_then(parse_time)
+            .unwrap_or(received_at),
         received_at,
         source: intake("source").unwrap_or_default().to_owned(),
         addressee: addressee(value),

@@ -67,12 +67,22 @@ impl Draft {
     /// Adds what Herald knows (addressee, intake) and fixes the text. Follows from the arguments
     /// alone; sealing twice gives the same.
     pub fn seal(self, id: EventId, source: &str, received_at: Timestamp) -> Sealed {
-        let Self { mut fields, format, initiator, owner_service, duplicate_keys, original } = self;
+        let Self {
+            mut fields,
+            format,
+            initiator,
+            owner_service,
+            duplicate_keys,
+            original,
+        } = self;
         for own in canonical::OWN_KEYS {
             fields.remove(own);
         }
         let identities = identity::of(&fields);
-        let user = fields.get("userId").and_then(Value::as_str).unwrap_or_default();
+        let user = fields
+            .get("userId")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let addressee = addressee(initiator.as_ref(), owner_service, user);
         if let Some(initiator) = &initiator {
             fields.insert("initiator", written(initiator));
@@ -83,7 +93,10 @@ impl Draft {
         intake.insert("source", source);
         intake.insert("format", format);
         intake.insert("receivedAt", received_at.to_string());
-        let time = fields.get("eventTime").and_then(Value::as_str).map(canonical::parse_time);
+        let time = fields
+            .get("eventTime")
+            .and_then(Value::as_str)
+            .map(canonical::parse_time);
         let flags = [
             ("test", fields.get("id").is_none()),
             ("badTime", time == Some(None)),

@@ -10,8 +10,17 @@ use super::{Draft, Refusal};
 pub(super) const FORMAT: &str = "flat";
 
 /// Fields that are text wherever they stand.
-const TEXTS: [&str; 9] =
-    ["ver", "id", "product", "resourceId", "level", "name", "userId", "eventTime", "regionId"];
+const TEXTS: [&str; 9] = [
+    "ver",
+    "id",
+    "product",
+    "resourceId",
+    "level",
+    "name",
+    "userId",
+    "eventTime",
+    "regionId",
+];
 
 /// Whether an object has this shape.
 pub(super) fn is_it(object: &Object) -> bool {
@@ -31,8 +40,16 @@ pub(super) fn decode(object: &Object) -> Result<Draft, Refusal> {
             Some(_) => return Err(Refusal::field(key, "must be a string")),
         }
     }
-    if fields.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() {
-        return Err(Refusal::field("name", "is missing; it says which event this is"));
+    if fields
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+    {
+        return Err(Refusal::field(
+            "name",
+            "is missing; it says which event this is",
+        ));
     }
     if fields.get("id").and_then(Value::as_str) == Some("") {
         fields.remove("id");
@@ -42,7 +59,11 @@ pub(super) fn decode(object: &Object) -> Result<Draft, Refusal> {
             text.make_ascii_uppercase();
         }
     }
-    if let Some(content) = fields.get("content").and_then(Value::as_str).and_then(object_in_text) {
+    if let Some(content) = fields
+        .get("content")
+        .and_then(Value::as_str)
+        .and_then(object_in_text)
+    {
         fields.insert("content", content);
     }
     let mut draft = Draft::new(fields, FORMAT);
@@ -63,6 +84,9 @@ pub(super) fn initiator(value: &Value) -> Result<Addressee, Refusal> {
         .zip(part("id").filter(|id| !id.is_empty()))
         .and_then(|(kind, id)| Addressee::from_parts(kind, id))
         .ok_or_else(|| {
-            Refusal::field("initiator", r#"must be {"kind": "user" or "service", "id": "…"}"#)
+            Refusal::field(
+                "initiator",
+                r#"must be {"kind": "user" or "service", "id": "…"}"#,
+            )
         })
 }

@@ -24,14 +24,19 @@ const ENI_PARTS: [&str; 4] = ["eniId", "operation", "requestId", "result"];
 /// A body without `id` (CloudMonitor's dry run) has none.
 pub(super) fn of(fields: &Object) -> Identities {
     let text = |key: &str| fields.get(key).and_then(Value::as_str);
-    let Some(id) = text("id") else { return Identities::default() };
+    let Some(id) = text("id") else {
+        return Identities::default();
+    };
     let user = text("userId").unwrap_or_default();
     let mut all = vec![hash(&["id", user, id])];
     if let Some(parts) = eni_parts(fields) {
         let [eni, operation, request, result] = parts;
         all.push(hash(&["eni", user, eni, operation, request, result]));
     }
-    Identities { all, fingerprint: fingerprint(fields) }
+    Identities {
+        all,
+        fingerprint: fingerprint(fields),
+    }
 }
 
 /// The five-part identity of an ENI operation event, written out for making its `id`.
@@ -47,12 +52,20 @@ pub(crate) fn eni_identity<'a>(
 
 fn eni_parts(fields: &Object) -> Option<[&str; 4]> {
     let name = fields.get("name").and_then(Value::as_str)?;
-    let user = fields.get("userId").and_then(Value::as_str).unwrap_or_default();
+    let user = fields
+        .get("userId")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if name != ENI_OPERATION_EVENT || user.is_empty() {
         return None;
     }
     let content = fields.get("content")?;
-    let part = |key: &str| content.get(key).and_then(Value::as_str).filter(|part| !part.is_empty());
+    let part = |key: &str| {
+        content
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|part| !part.is_empty())
+    };
     let [eni, operation, request, result] = ENI_PARTS.map(part);
     Some([eni?, operation?, request?, result?])
 }
@@ -65,7 +78,8 @@ fn fingerprint(fields: &Object) -> u64 {
         }
         digest.update([0]);
     }
-    let [a, b, c, d, e, f, g, h, ..] = digest.finalize().into();
+    let bytes: [u8; 32] = digest.finalize().into();
+    let [a, b, c, d, e, f, g, h, ..] = bytes;
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 

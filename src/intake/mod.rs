@@ -20,8 +20,8 @@ mod tests;
 
 pub use canonical::restore;
 pub use draft::{Draft, Sealed};
-pub(crate) use identity::eni_identity;
 pub use identity::Identities;
+pub(crate) use identity::eni_identity;
 pub use operation::decode as decode_operation;
 
 /// What a body may be at most; each is named in the refusal of what passes it.
@@ -35,7 +35,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { batch_max: 1_000, depth_max: 64 }
+        Self {
+            batch_max: 1_000,
+            depth_max: 64,
+        }
     }
 }
 
@@ -59,12 +62,16 @@ pub struct Refusal {
 impl Refusal {
     /// A field is wrong.
     pub(crate) fn field(path: &str, what: &str) -> Self {
-        Self { reason: format!("`{path}` {what}") }
+        Self {
+            reason: format!("`{path}` {what}"),
+        }
     }
 
     /// The item as a whole is wrong.
     pub(crate) fn whole(what: impl Into<String>) -> Self {
-        Self { reason: what.into() }
+        Self {
+            reason: what.into(),
+        }
     }
 }
 
@@ -92,12 +99,23 @@ fn document(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
         Ok(received) => received,
         Err(refusal) => return vec![Err(refusal)],
     };
-    let Value::Array(elements) = received.value else { return vec![Ok(received)] };
+    let Value::Array(elements) = received.value else {
+        return vec![Ok(received)];
+    };
     if elements.len() > limits.batch_max {
         return vec![Err(too_many(elements.len(), limits))];
     }
     let duplicate_keys = received.duplicate_keys;
-    elements.into_iter().map(|value| Ok(Received { value, duplicate_keys, bytes: None })).collect()
+    elements
+        .into_iter()
+        .map(|value| {
+            Ok(Received {
+                value,
+                duplicate_keys,
+                bytes: None,
+            })
+        })
+        .collect()
 }
 
 fn lines(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
@@ -116,7 +134,9 @@ fn lines(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
 }
 
 fn parse(bytes: &[u8], offset: usize, limits: Limits) -> Result<Received, Refusal> {
-    let json_limits = json::Limits { depth_max: limits.depth_max };
+    let json_limits = json::Limits {
+        depth_max: limits.depth_max,
+    };
     match json::parse(bytes, json_limits) {
         Ok(parsed) => Ok(Received {
             value: parsed.value,
@@ -143,7 +163,11 @@ fn too_many(found: usize, limits: Limits) -> Refusal {
 ///
 /// # Errors
 /// The shape is unknown or not taken (by its name), or a field of it is wrong.
-pub fn decode(value: &Value, duplicate_keys: bool, received: Option<&[u8]>) -> Result<Draft, Refusal> {
+pub fn decode(
+    value: &Value,
+    duplicate_keys: bool,
+    received: Option<&[u8]>,
+) -> Result<Draft, Refusal> {
     let Some(object) = value.as_object() else {
         return Err(Refusal::whole("an event must be a JSON object"));
     };
@@ -174,8 +198,16 @@ fn kept_bytes(object: &Object, received: Option<&[u8]>) -> Vec<u8> {
 }
 
 fn unknown(object: &Object) -> String {
-    let keys: Vec<_> = object.iter().take(8).map(|(key, _)| format!("`{}`", shorten(key))).collect();
-    let found = if keys.is_empty() { "no keys".to_owned() } else { keys.join(", ") };
+    let keys: Vec<_> = object
+        .iter()
+        .take(8)
+        .map(|(key, _)| format!("`{}`", shorten(key)))
+        .collect();
+    let found = if keys.is_empty() {
+        "no keys".to_owned()
+    } else {
+        keys.join(", ")
+    };
     format!("no known shape: an event in the flat envelope has `name` and `content`; found {found}")
 }
 

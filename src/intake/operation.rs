@@ -23,7 +23,10 @@ pub fn decode(value: &Value) -> Result<OperationResult, Refusal> {
         user_id: text("userId")?,
         time: text("time")?,
         initiator: initiator.map(flat::initiator).transpose()?,
-        error: object.get("error").filter(|error| !error.is_null()).map(Value::to_string),
+        error: object
+            .get("error")
+            .filter(|error| !error.is_null())
+            .map(Value::to_string),
         result: text("result")?,
         interface: interface(object)?,
     })
@@ -39,7 +42,10 @@ fn interface(object: &Object) -> Result<Interface, Refusal> {
         None | Some(Value::Null) => false,
         Some(Value::Bool(managed)) => *managed,
         Some(_) => {
-            return Err(Refusal::field("networkInterface.ServiceManaged", "must be true or false"));
+            return Err(Refusal::field(
+                "networkInterface.ServiceManaged",
+                "must be true or false",
+            ));
         }
     };
     // The API's type is a number; its text is an id all the same.
@@ -48,11 +54,18 @@ fn interface(object: &Object) -> Result<Interface, Refusal> {
         Some(Value::String(id)) => Some(id.clone()),
         Some(Value::Number(id)) => Some(id.as_str().to_owned()),
         Some(_) => {
-            return Err(Refusal::field("networkInterface.ServiceID", "must be a number or a string"));
+            return Err(Refusal::field(
+                "networkInterface.ServiceID",
+                "must be a number or a string",
+            ));
         }
     };
     Ok(Interface {
-        id: text(interface, "NetworkInterfaceId", "networkInterface.NetworkInterfaceId")?,
+        id: text(
+            interface,
+            "NetworkInterfaceId",
+            "networkInterface.NetworkInterfaceId",
+        )?,
         kind: text(interface, "Type", "networkInterface.Type")?,
         status: text(interface, "Status", "networkInterface.Status")?,
         service_managed,

@@ -28,7 +28,9 @@ pub(super) fn of(object: &Object) -> Shape {
     } else if flat::is_it(object) {
         Shape::Flat
     } else if has("SystemEvents") {
-        Shape::NotTaken("an answer of DescribeSystemEventAttribute: this shape is not in this build")
+        Shape::NotTaken(
+            "an answer of DescribeSystemEventAttribute: this shape is not in this build",
+        )
     } else if (has("alertName") && has("alertState")) || (has("ruleId") && has("metricData")) {
         Shape::NotTaken(
             "a threshold alert: Herald takes system events; subscribe to events instead of metrics",

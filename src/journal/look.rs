@@ -231,7 +231,6 @@ pub struct Totals {
 impl Totals {
     /// Whether every planned delivery is accounted for.
     pub const fn are_conserved(&self) -> bool {
-        self.planned
-            == self.delivered + self.dead + self.suppressed + self.pending + self.removed
+        self.planned == self.delivered + self.dead + self.suppressed + self.pending + self.removed
     }
 }

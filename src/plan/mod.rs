@@ -8,9 +8,9 @@ use std::time::Duration;
 use herald_model::delivery::Order;
 use herald_model::event::{Addressee, Owner};
 use herald_model::{DeliveryId, Event, EventId};
+use herald_rules::Pattern;
 use herald_rules::explain::{Difference, Explanation, Held};
 use herald_rules::json::Value;
-use herald_rules::Pattern;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::journal::{Planned, SinkNo, SubscriptionNo};
@@ -66,7 +66,10 @@ impl Subscription {
     /// Whether this subscription wants the event.
     pub fn wants(&self, value: &Value, addressee: &Addressee) -> bool {
         self.owner.hears(addressee)
-            && self.pattern.as_ref().is_none_or(|pattern| pattern.evaluate(value))
+            && self
+                .pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.evaluate(value))
     }
 
     /// Whether, and why or why not. Always agrees with [`wants`](Self::wants).
@@ -80,7 +83,10 @@ impl Subscription {
         if self.owner.hears(addressee) {
             return Verdict::Matched(held);
         }
-        Verdict::NotForYou { wanted: self.owner.to_string(), found: addressee.to_string() }
+        Verdict::NotForYou {
+            wanted: self.owner.to_string(),
+            found: addressee.to_string(),
+        }
     }
 }
 
@@ -90,7 +96,10 @@ pub fn matching<'s>(
     value: &Value,
     addressee: &Addressee,
 ) -> Vec<&'s Subscription> {
-    subscriptions.iter().filter(|subscription| subscription.wants(value, addressee)).collect()
+    subscriptions
+        .iter()
+        .filter(|subscription| subscription.wants(value, addressee))
+        .collect()
 }
 
 /// The deliveries of an event: one for each matching subscription and each of its sinks.

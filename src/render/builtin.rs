@@ -21,16 +21,27 @@ pub(super) fn render(items: &[Item], markup: Markup, setting: &Setting) -> Rende
         Markup::DingTalk => dingtalk(&title, &entries, setting),
         Markup::Body => String::new(),
     };
-    Rendered { title, text, html: None, body: None }
+    Rendered {
+        title,
+        text,
+        html: None,
+        body: None,
+    }
 }
 
 /// Deliveries of one event by several subscriptions are told once.
 fn by_event(items: &[Item]) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for item in items {
-        match entries.iter_mut().find(|entry| entry.item.event.id == item.event.id) {
+        match entries
+            .iter_mut()
+            .find(|entry| entry.item.event.id == item.event.id)
+        {
             Some(entry) => entry.subscriptions.push(&item.subscription),
-            None => entries.push(Entry { item, subscriptions: vec![&item.subscription] }),
+            None => entries.push(Entry {
+                item,
+                subscriptions: vec![&item.subscription],
+            }),
         }
     }
     entries
@@ -45,16 +56,25 @@ fn title(entries: &[Entry<'_>], setting: &Setting) -> String {
 
 fn summary(entries: &[Entry<'_>], setting: &Setting) -> String {
     let count = |level: Level| {
-        let found = entries.iter().filter(|entry| entry.item.event.level == level).count();
+        let found = entries
+            .iter()
+            .filter(|entry| entry.item.event.level == level)
+            .count();
         (found > 0).then_some((level.as_str(), found))
     };
     let by_level: Vec<_> = Level::URGENT_FIRST.into_iter().filter_map(count).collect();
     words::summary(entries.len(), &by_level, setting.language)
 }
 
-fn told<'a>(entries: &'a [Entry<'_>], setting: &'a Setting) -> impl Iterator<Item = (Level, Facts)> + 'a {
+fn told<'a>(
+    entries: &'a [Entry<'_>],
+    setting: &'a Setting,
+) -> impl Iterator<Item = (Level, Facts)> + 'a {
     entries.iter().map(|entry| {
-        (entry.item.event.level, facts::facts(entry.item, &entry.subscriptions, setting))
+        (
+            entry.item.event.level,
+            facts::facts(entry.item, &entry.subscriptions, setting),
+        )
     })
 }
 
@@ -74,7 +94,12 @@ fn plain(title: &str, entries: &[Entry<'_>], setting: &Setting) -> String {
             out.push('\n');
         }
         out.push('\n');
-        let width = facts.rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
+        let width = facts
+            .rows
+            .iter()
+            .map(|(label, _)| columns(label))
+            .max()
+            .unwrap_or(0);
         for (label, value) in &facts.rows {
             let pad = " ".repeat(width - columns(label) + 2);
             out.push_str(&format!("{label}{pad}{}\n", printable(value)));
@@ -88,12 +113,17 @@ fn plain(title: &str, entries: &[Entry<'_>], setting: &Setting) -> String {
 
 /// Columns a terminal or mail client gives a label: Chinese characters take two.
 fn columns(label: &str) -> usize {
-    label.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum()
+    label
+        .chars()
+        .map(|c| if c.is_ascii() { 1 } else { 2 })
+        .sum()
 }
 
 /// Event content is hostile: no control character reaches a mail.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn dingtalk(title: &str, entries: &[Entry<'_>], setting: &Setting) -> String {
@@ -103,7 +133,11 @@ fn dingtalk(title: &str, entries: &[Entry<'_>], setting: &Setting) -> String {
         out.push_str(&format!("### {}\n\n", escape(title)));
     }
     for (level, facts) in told(entries, setting) {
-        out.push_str(&format!("#### {} {}\n\n", badge(level), escape(&printable(&facts.headline))));
+        out.push_str(&format!(
+            "#### {} {}\n\n",
+            badge(level),
+            escape(&printable(&facts.headline))
+        ));
         if let Some(meaning) = &facts.meaning {
             out.push_str(&format!("{}\n\n", escape(&printable(meaning))));
         }

@@ -51,8 +51,10 @@ pub(super) fn title(event: &Event, setting: &Setting) -> String {
 
 /// One line without control characters, cut to the longest title.
 pub(super) fn one_line(text: &str) -> String {
-    let spaced: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let spaced: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     cut(spaced.trim(), TITLE_MAX)
 }
 
@@ -75,7 +77,11 @@ pub(super) fn headline(event: &Event, language: Language) -> String {
 
 /// The part of the ARN that people know a resource by.
 fn short_resource(event: &Event) -> &str {
-    event.resource_id.as_deref().and_then(|arn| arn.rsplit([':', '/']).next()).unwrap_or_default()
+    event
+        .resource_id
+        .as_deref()
+        .and_then(|arn| arn.rsplit([':', '/']).next())
+        .unwrap_or_default()
 }
 
 /// Tells one item. `subscriptions` are all that the message names for its event.
@@ -92,12 +98,18 @@ pub(super) fn facts(item: &Item, subscriptions: &[&str], setting: &Setting) -> F
         row(Label::Eni, &eni.id);
         row(Label::Status, eni.status.as_str());
     } else {
-        row(Label::Resource, event.resource_id.as_deref().unwrap_or_default());
+        row(
+            Label::Resource,
+            event.resource_id.as_deref().unwrap_or_default(),
+        );
     }
     row(Label::Region, &event.region_id);
     row(Label::Account, &event.user_id);
     let time = event.occurred_at.to_zoned(setting.time_zone.clone());
-    row(Label::Time, &time.strftime("%Y-%m-%d %H:%M:%S %:z").to_string());
+    row(
+        Label::Time,
+        &time.strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+    );
     match &event.eni {
         Some(eni) => row(Label::Request, &eni.request_id),
         None => row(Label::Content, &content(event)),
@@ -106,16 +118,24 @@ pub(super) fn facts(item: &Item, subscriptions: &[&str], setting: &Setting) -> F
     row(Label::Event, &event.id.to_string());
     Facts {
         headline: headline(event, language),
-        meaning: event.eni.as_ref().and_then(|eni| words::meaning(eni, language)),
+        meaning: event
+            .eni
+            .as_ref()
+            .and_then(|eni| words::meaning(eni, language)),
         rows,
-        link: setting.console_url.as_ref().map(|url| format!("{url}/events/{}", event.id)),
+        link: setting
+            .console_url
+            .as_ref()
+            .map(|url| format!("{url}/events/{}", event.id)),
     }
 }
 
 /// The content of an event that Herald has no words for, as JSON.
 fn content(event: &Event) -> String {
     use herald_rules::json;
-    let limits = json::Limits { depth_max: json::Limits::DEPTH_CEILING };
+    let limits = json::Limits {
+        depth_max: json::Limits::DEPTH_CEILING,
+    };
     json::parse(event.text.as_bytes(), limits)
         .ok()
         .and_then(|parsed| parsed.value.get("content").map(ToString::to_string))

@@ -61,8 +61,14 @@ pub struct TemplateError {
 
 impl TemplateError {
     fn of(part: Part, error: &minijinja::Error) -> Self {
-        let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-        Self { part: part.key(), line: error.line().unwrap_or_default(), what: detail }
+        let detail = error
+            .detail()
+            .map_or_else(|| error.kind().to_string(), str::to_owned);
+        Self {
+            part: part.key(),
+            line: error.line().unwrap_or_default(),
+            what: detail,
+        }
     }
 }
 
@@ -75,13 +81,18 @@ pub struct Templates {
 
 impl Default for Templates {
     fn default() -> Self {
-        Self { environment: Arc::new(environment()), sources: BTreeMap::new() }
+        Self {
+            environment: Arc::new(environment()),
+            sources: BTreeMap::new(),
+        }
     }
 }
 
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Templates").field("sources", &self.sources).finish_non_exhaustive()
+        f.debug_struct("Templates")
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,7 +116,10 @@ impl Templates {
             }
         }
         if errors.is_empty() {
-            Ok(Self { environment: Arc::new(environment), sources })
+            Ok(Self {
+                environment: Arc::new(environment),
+                sources,
+            })
         } else {
             Err(errors)
         }
@@ -152,7 +166,9 @@ fn environment() -> Environment<'static> {
         "html" => AutoEscape::Html,
         _ => AutoEscape::None,
     });
-    environment.add_filter("markdown", |text: String| herald_sinks::dingtalk::escape(&text));
+    environment.add_filter("markdown", |text: String| {
+        herald_sinks::dingtalk::escape(&text)
+    });
     environment
 }
 
@@ -165,23 +181,26 @@ impl Context<'_> {
             events => events,
             subscription => first.map(|item| context! { name => item.subscription.as_ref() }),
             delivery => first.map(|item| context! { id => item.delivery.to_string() }),
-            console_url => self.setting.console_url,
+            console_url => self.setting.console_url.as_deref(),
         }
     }
 }
 
 /// The canonical form, with Herald's id as `herald_id`.
 fn event(event: &Event) -> Value {
-    let limits = Limits { depth_max: Limits::DEPTH_CEILING };
+    let limits = Limits {
+        depth_max: Limits::DEPTH_CEILING,
+    };
     let parsed = json::parse(event.text.as_bytes(), limits);
     let mut members: BTreeMap<String, Value> = match parsed.map(|parsed| parsed.value) {
-        Ok(json::Value::Object(object)) => {
-            object.iter().map(|(key, value)| (key.to_owned(), convert(value))).collect()
-        }
+        Ok(json::Value::Object(object)) => object
+            .iter()
+            .map(|(key, value)| (key.to_owned(), convert(value)))
+            .collect(),
         _ => BTreeMap::new(),
     };
     members.insert("herald_id".to_owned(), event.id.to_string().into());
-    Value::from_iter(members)
+    Value::from_pairs(members)
 }
 
 fn convert(value: &json::Value) -> Value {
@@ -195,9 +214,10 @@ fn convert(value: &json::Value) -> Value {
         },
         json::Value::String(text) => Value::from(text.as_str()),
         json::Value::Array(elements) => elements.iter().map(convert).collect(),
-        json::Value::Object(object) => {
-            object.iter().map(|(key, value)| (key.to_owned(), convert(value))).collect()
-        }
+        json::Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| (key.to_owned(), convert(value)))
+            .collect(),
     }
 }
 

@@ -72,36 +72,50 @@ pub(super) fn meaning(eni: &Eni, language: Language) -> Option<String> {
     use EniOperation::{Attach, Create, Delete, Detach, Other};
     let done = eni.result.is_success();
     let (text, usual) = match (&eni.operation, done, language) {
-        (Create, true, Language::En) => ("The ENI was created and is Available.", EniStatus::Available),
-        (Create, true, Language::Zh) => ("网卡已创建，处于 Available（可用）状态。", EniStatus::Available),
+        (Create, true, Language::En) => (
+            "The ENI was created and is Available.",
+            EniStatus::Available,
+        ),
+        (Create, true, Language::Zh) => (
+            "网卡已创建，处于 Available（可用）状态。",
+            EniStatus::Available,
+        ),
         (Create, false, Language::En) => ("The ENI was not created.", EniStatus::CreateFailed),
         (Create, false, Language::Zh) => ("网卡未能创建。", EniStatus::CreateFailed),
         (Attach, true, Language::En) => ("The ENI is attached: it is InUse.", EniStatus::InUse),
-        (Attach, true, Language::Zh) => ("网卡已绑定，处于 InUse（使用中）状态。", EniStatus::InUse),
-        (Attach, false, Language::En) => {
-            ("The ENI was not attached: it is Available again.", EniStatus::Available)
+        (Attach, true, Language::Zh) => {
+            ("网卡已绑定，处于 InUse（使用中）状态。", EniStatus::InUse)
         }
-        (Attach, false, Language::Zh) => {
-            ("网卡未能绑定，已回到 Available（可用）状态。", EniStatus::Available)
-        }
-        (Detach, true, Language::En) => {
-            ("The ENI was detached: it is Available again.", EniStatus::Available)
-        }
-        (Detach, true, Language::Zh) => {
-            ("网卡已解绑，已回到 Available（可用）状态。", EniStatus::Available)
-        }
+        (Attach, false, Language::En) => (
+            "The ENI was not attached: it is Available again.",
+            EniStatus::Available,
+        ),
+        (Attach, false, Language::Zh) => (
+            "网卡未能绑定，已回到 Available（可用）状态。",
+            EniStatus::Available,
+        ),
+        (Detach, true, Language::En) => (
+            "The ENI was detached: it is Available again.",
+            EniStatus::Available,
+        ),
+        (Detach, true, Language::Zh) => (
+            "网卡已解绑，已回到 Available（可用）状态。",
+            EniStatus::Available,
+        ),
         (Detach, false, Language::En) => (
             "The ENI was not detached. Detach it again; if it stays Detaching, restart the instance.",
             EniStatus::Detaching,
         ),
-        (Detach, false, Language::Zh) => {
-            ("网卡未能解绑。请重试；若一直处于 Detaching，请重启实例。", EniStatus::Detaching)
-        }
+        (Detach, false, Language::Zh) => (
+            "网卡未能解绑。请重试；若一直处于 Detaching，请重启实例。",
+            EniStatus::Detaching,
+        ),
         (Delete, true, Language::En) => ("The ENI is gone.", EniStatus::Deleted),
         (Delete, true, Language::Zh) => ("网卡已删除。", EniStatus::Deleted),
-        (Delete, false, Language::En) => {
-            ("The ENI was not deleted. Delete it again.", EniStatus::Deleting)
-        }
+        (Delete, false, Language::En) => (
+            "The ENI was not deleted. Delete it again.",
+            EniStatus::Deleting,
+        ),
         (Delete, false, Language::Zh) => ("网卡未能删除，请重试。", EniStatus::Deleting),
         (Other(_), ..) => return None,
     };
@@ -116,8 +130,15 @@ pub(super) fn meaning(eni: &Eni, language: Language) -> Option<String> {
 }
 
 /// The first line of a message of several items.
-pub(super) fn summary(total: usize, by_level: &[(&'static str, usize)], language: Language) -> String {
-    let counts: Vec<_> = by_level.iter().map(|(level, count)| format!("{count} {level}")).collect();
+pub(super) fn summary(
+    total: usize,
+    by_level: &[(&'static str, usize)],
+    language: Language,
+) -> String {
+    let counts: Vec<_> = by_level
+        .iter()
+        .map(|(level, count)| format!("{count} {level}"))
+        .collect();
     match language {
         Language::En => format!("{total} events: {}", counts.join(", ")),
         Language::Zh => format!("{total} 个事件：{}", counts.join("，")),

@@ -56,7 +56,10 @@ pub fn trigger(
         return Ok(Triggered::Nothing(NotTriggered::RequestRefused));
     }
     let outcome = needed(result.result.as_deref(), "result")?;
-    let eni = needed(result.interface.id.as_deref(), "networkInterface.NetworkInterfaceId")?;
+    let eni = needed(
+        result.interface.id.as_deref(),
+        "networkInterface.NetworkInterfaceId",
+    )?;
     let identity = eni_identity(user, eni, operation, request, outcome);
     Ok(Triggered::Event(Box::new(draft(result, as_sent, identity))))
 }

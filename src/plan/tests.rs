@@ -1,0 +1,109 @@
+//! Verdicts and plans of a few subscriptions.
+
+use herald_model::event::Level;
+use herald_rules::json::{Limits, parse};
+use uuid::Uuid;
+
+use super::*;
+
+fn event(resource: Option<&str>) -> Event {
+    Event {
+        id: EventId::from_uuid(Uuid::from_u128(9)),
+        text: "{}".into(),
+        sender_id: None,
+        product: "ECS".to_owned(),
+        name: String::new(),
+        level: Level::Warn,
+        user_id: String::new(),
+        region_id: String::new(),
+        resource_id: resource.map(str::to_owned),
+        occurred_at: Timestamp::UNIX_EPOCH,
+        received_at: Timestamp::UNIX_EPOCH,
+        source: String::new(),
+        addressee: Addressee::User("1".to_owned()),
+        eni: None,
+    }
+}
+
+fn subscription(pattern: Option<&str>, owner: Owner) -> Subscription {
+    let target = |number, name: &str, order| Target {
+        sink: SinkNo(number),
+        name: name.into(),
+        order,
+    };
+    Subscription {
+        number: SubscriptionNo(3),
+        name: "ops".into(),
+        pattern: pattern.map(|text| Pattern::from_json(text).unwrap()),
+        owner,
+        to: vec![
+            target(1, "mail", Order::None),
+            target(2, "runbook", Order::Resource),
+        ],
+        expires: Duration::from_secs(60),
+    }
+}
+
+fn value(text: &str) -> Value {
+    parse(text.as_bytes(), Limits::default()).unwrap().value
+}
+
+#[test]
+fn a_delivery_for_each_sink_of_each_matching_subscription() {
+    let subscription = subscription(None, Owner::Users);
+    let event = event(Some("acs:ecs:r:u:eni/e"));
+    let planned = plan(&event, &[&subscription], Timestamp::UNIX_EPOCH);
+    assert_eq!(planned.len(), 2);
+    assert_eq!(
+        planned[0].lane, None,
+        "a sink without order gives each delivery its own lane"
+    );
+    assert!(planned[1].lane.is_some());
+    assert_eq!(planned[1].expires_at.as_second(), 60);
+    assert_eq!(
+        planned,
+        plan(&event, &[&subscription], Timestamp::UNIX_EPOCH)
+    );
+}
+
+#[test]
+fn an_event_without_a_resource_has_a_lane_of_its_own() {
+    let planned = plan(
+        &event(None),
+        &[&subscription(None, Owner::Users)],
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(planned[1].lane, None);
+}
+
+#[test]
+fn a_lane_hash_never_changes() {
+    assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+    assert_eq!(
+        fnv1a(b"foobar"),
+        0x8594_4171_f739_67e8,
+        "the vector of the FNV page"
+    );
+}
+
+#[test]
+fn verdicts_agree_with_wants_and_name_the_difference() {
+    let to_user = Addressee::User("1".to_owned());
+    let to_service = Addressee::Service("9".to_owned());
+    let warn = value(r#"{"level":"WARN"}"#);
+    let info = value(r#"{"level":"INFO"}"#);
+    let subscription = subscription(Some(r#"{"level":["WARN"]}"#), Owner::Users);
+    for (value, addressee) in [(&warn, &to_user), (&warn, &to_service), (&info, &to_user)] {
+        let verdict = subscription.judge(value, addressee);
+        let wants = subscription.wants(value, addressee);
+        assert_eq!(matches!(verdict, Verdict::Matched(_)), wants);
+    }
+    assert!(matches!(
+        subscription.judge(&warn, &to_service),
+        Verdict::NotForYou { .. }
+    ));
+    match subscription.judge(&info, &to_user) {
+        Verdict::Different(nearest) => assert_eq!(nearest.field, "level"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,215 @@
+//! The built-in texts word by word, and templates that fail.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use herald_model::sink::Progress;
+use herald_model::{
+    DeliveryId, EndpointId, EventId, Item, Markup, MessageId, Notification, Outcomes, Sink,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::*;
+use crate::intake::{self, Framing, Limits};
+
+struct Way(Markup);
+
+#[async_trait::async_trait]
+impl Sink for Way {
+    fn endpoint(&self) -> EndpointId {
+        EndpointId::new("test", "way")
+    }
+
+    fn markup(&self) -> Markup {
+        self.0
+    }
+
+    async fn deliver(&self, _: &Notification, _: &Progress<'_>) -> Outcomes {
+        unreachable!("nothing is sent here")
+    }
+
+    fn time_limit(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+}
+
+const FAILED: &str = r#"{"id":"1","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:16:eni/eni-1","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"16","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{"eniId":"eni-1","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"r-1"}}"#;
+const HOSTILE: &str = r#"{"id":"2","product":"ECS","level":"CRITICAL","name":"Instance:Sy*stem\r\nBcc: x@example.com","content":{"note":"[click](http://evil)"}}"#;
+
+fn item(body: &str, number: u128, subscription: &str) -> Item {
+    let received = intake::items(body.as_bytes(), Framing::Document, Limits::default())
+        .remove(0)
+        .unwrap();
+    let id = EventId::from_uuid(Uuid::from_u128(number));
+    let event = intake::decode(&received.value, false, None)
+        .unwrap()
+        .seal(id, "t", Timestamp::UNIX_EPOCH)
+        .event;
+    Item {
+        delivery: DeliveryId::derive(id, subscription, "way"),
+        subscription: subscription.into(),
+        event: Arc::new(event),
+    }
+}
+
+fn setting(language: Language) -> Setting {
+    Setting {
+        language,
+        time_zone: jiff::tz::TimeZone::get("Asia/Shanghai").unwrap(),
+        console_url: Some("http://localhost:8470".to_owned()),
+    }
+}
+
+fn shown(items: &[Item], markup: Markup, language: Language, templates: &Templates) -> Rendered {
+    let message = MessageId::derive(items[0].delivery, 1);
+    render(&Way(markup), message, items, templates, &setting(language))
+}
+
+#[test]
+fn a_failed_attach_reads_in_plain_english() {
+    let rendered = shown(
+        &[item(FAILED, 1, "ops")],
+        Markup::Plain,
+        Language::En,
+        &Templates::default(),
+    );
+    assert_eq!(
+        rendered.title,
+        "[WARN] AttachNetworkInterface failed: eni-1 (cn-hangzhou)"
+    );
+    assert_eq!(
+        rendered.text,
+        "[WARN] AttachNetworkInterface failed
+The ENI was not attached: it is Available again.
+
+ENI           eni-1
+Status        Available
+Region        cn-hangzhou
+Account       16
+Time          2019-04-09 12:18:26 +08:00
+Request       r-1
+Subscription  ops
+Event         evt_00000000000000000000000000000001
+
+http://localhost:8470/events/evt_00000000000000000000000000000001
+"
+    );
+}
+
+#[test]
+fn and_in_chinese() {
+    let rendered = shown(
+        &[item(FAILED, 1, "ops")],
+        Markup::Plain,
+        Language::Zh,
+        &Templates::default(),
+    );
+    assert_eq!(
+        rendered.title,
+        "[WARN] AttachNetworkInterface 失败: eni-1 (cn-hangzhou)"
+    );
+    assert!(
+        rendered
+            .text
+            .contains("网卡未能绑定，已回到 Available（可用）状态。")
+    );
+    assert!(rendered.text.contains("弹性网卡  eni-1\n"));
+}
+
+#[test]
+fn several_subscriptions_of_one_event_are_told_once() {
+    let items = [item(FAILED, 1, "ops"), item(FAILED, 1, "audit")];
+    let rendered = shown(&items, Markup::Plain, Language::En, &Templates::default());
+    assert_eq!(rendered.text.matches("eni-1\n").count(), 1);
+    assert!(rendered.text.contains("Subscription  ops, audit\n"));
+}
+
+#[test]
+fn several_events_read_as_a_list_with_a_summary() {
+    let items = [item(HOSTILE, 2, "ops"), item(FAILED, 1, "ops")];
+    let rendered = shown(&items, Markup::Plain, Language::En, &Templates::default());
+    assert_eq!(rendered.title, "2 events: 1 CRITICAL, 1 WARN");
+    assert!(
+        rendered
+            .text
+            .starts_with("2 events: 1 CRITICAL, 1 WARN\n\n[CRITICAL] ")
+    );
+}
+
+#[test]
+fn hostile_content_stays_text() {
+    let items = [item(HOSTILE, 2, "ops")];
+    let plain = shown(&items, Markup::Plain, Language::En, &Templates::default());
+    assert!(!plain.title.contains(['\r', '\n']));
+    assert!(plain.text.lines().all(|line| !line.starts_with("Bcc:")));
+    let markdown = shown(
+        &items,
+        Markup::DingTalk,
+        Language::En,
+        &Templates::default(),
+    );
+    assert!(
+        !markdown.text.contains("[click](http://evil)"),
+        "{}",
+        markdown.text
+    );
+}
+
+#[test]
+fn a_template_says_its_part_and_numbers_keep_their_text() {
+    let body = FAILED.replace(
+        r#""requestId":"r-1""#,
+        r#""requestId":"r-1","n":1.10000000000000000001"#,
+    );
+    let sources = BTreeMap::from([
+        (
+            Part::Title,
+            "{{ event.content.operation }}\nfor {{ subscription.name }}".to_owned(),
+        ),
+        (Part::Text, "n is {{ event.content.n }}".to_owned()),
+    ]);
+    let templates = Templates::compile(sources).unwrap();
+    let rendered = shown(
+        &[item(&body, 1, "ops")],
+        Markup::Plain,
+        Language::En,
+        &templates,
+    );
+    assert_eq!(rendered.title, "AttachNetworkInterface for ops", "{}", rendered.text);
+    assert_eq!(rendered.text, "n is 1.10000000000000000001");
+}
+
+#[test]
+fn a_template_that_fails_falls_back_with_its_error() {
+    for (source, expected) in [
+        ("{{ event.content.nothing }}", "template `text`, line 1"),
+        (
+            "{% for i in range(100000) %}{% for j in range(100000) %}{{ i }}{% endfor %}{% endfor %}",
+            "template `text`",
+        ),
+    ] {
+        let templates =
+            Templates::compile(BTreeMap::from([(Part::Text, source.to_owned())])).unwrap();
+        let rendered = shown(
+            &[item(FAILED, 1, "ops")],
+            Markup::Plain,
+            Language::En,
+            &templates,
+        );
+        assert!(rendered.text.contains(expected), "{}", rendered.text);
+        assert!(
+            rendered.text.contains("The ENI was not attached"),
+            "{}",
+            rendered.text
+        );
+    }
+}
+
+#[test]
+fn a_template_that_does_not_compile_is_named_with_its_line() {
+    let sources = BTreeMap::from([(Part::Body, "{\n{% if %}".to_owned())]);
+    let errors = Templates::compile(sources).unwrap_err();
+    assert_eq!(errors[0].0, Part::Body);
+    assert_eq!(errors[0].1.line, 2);
+}

@@ -1,1 +1,15 @@
-//! rules
+//! The pattern language: which events does somebody want to hear of?
+//!
+//! Rules know JSON and nothing of Herald: no field name has a meaning here. Read in this order:
+//!
+//! 1. [`json`]: documents whose numbers are exactly what the sender wrote.
+//! 2. [`pattern`]: the language, its strict reading from JSON and TOML, and its plain meaning
+//!    ([`Pattern::evaluate`]), which judges everything else.
+//! 3. [`explain`]: why an event matched, or what came nearest to it.
+
+pub mod explain;
+pub mod json;
+pub mod pattern;
+
+pub use explain::Explanation;
+pub use pattern::{COST_MAX, Mistake, Pattern};

@@ -96,6 +96,12 @@ impl Written for String {
     }
 }
 
+impl Written for &str {
+    fn written(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
 impl Written for Duration {
     fn written(&self) -> String {
         format!("{:?}", duration::write(*self))

@@ -1,0 +1,131 @@
+//! A callback: an HTTP request with a JSON body, signed by Standard Webhooks.
+//!
+//! - this file: the settings and the one attempt,
+//! - `payload`: the body, `sign`: the signature,
+//! - `reply`: what an answer means.
+
+mod payload;
+mod reply;
+mod settings;
+mod sign;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use herald_model::delivery::{Order, Overflow};
+use herald_model::sink::SinkDefaults;
+use herald_model::{
+    EndpointId, Item, Markup, MessageId, Notification, Outcome, Outcomes, Progress, Sink, SinkKind,
+};
+use http::HeaderMap;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::http::{Client, Target};
+use crate::said::Redactor;
+
+/// The kind `callback`.
+pub(crate) const KIND: SinkKind = SinkKind {
+    name: "callback",
+    summary: "Sends a signed HTTP request to an endpoint of yours.",
+    example: include_str!("example.toml"),
+    defaults: SinkDefaults {
+        order: Order::Resource,
+        together: false,
+        overflow: Overflow::Wait,
+        limit: None,
+        concurrency: 16,
+    },
+    configure: settings::configure,
+};
+
+/// What an attempt may take beyond its own time-out: making the request and reading the clock.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// One configured endpoint.
+struct Callback {
+    client: Client,
+    target: Target,
+    method: http::Method,
+    /// Sent as they are; a header of the configuration wins over one of ours.
+    headers: HeaderMap,
+    /// The newest first; none for an endpoint that checks no signature.
+    keys: Vec<sign::Key>,
+    redactor: Redactor,
+    timeout: Duration,
+}
+
+#[async_trait]
+impl Sink for Callback {
+    fn endpoint(&self) -> EndpointId {
+        EndpointId::new(KIND.name, &self.target.origin())
+    }
+
+    fn markup(&self) -> Markup {
+        Markup::Body
+    }
+
+    fn body(&self, message: MessageId, items: &[Item]) -> Option<String> {
+        payload::body(message, items)
+    }
+
+    async fn deliver(&self, notification: &Notification, _progress: &Progress<'_>) -> Outcomes {
+        let started = Instant::now();
+        let Some(body) = notification
+            .rendered
+            .body
+            .clone()
+            .or_else(|| self.body(notification.message, &notification.items))
+        else {
+            return Outcome::permanent("the event's text is no JSON, so no body can be made")
+                .into();
+        };
+        let request = match self.request(notification, body) {
+            Ok(request) => request,
+            Err(error) => {
+                let words = crate::http::chain(&error.without_url());
+                return Outcome::sink_fault(self.redactor.clean(&words)).into();
+            }
+        };
+        match self.client.send(request).await {
+            Ok(answer) => {
+                let now = later(notification.attempted_at, started.elapsed());
+                reply::outcome(&answer, now, &self.redactor)
+            }
+            Err(failure) => reply::failure(&failure, &self.redactor).into(),
+        }
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.timeout + SLACK
+    }
+}
+
+impl Callback {
+    /// The same bytes at every attempt, but for timestamp and signature.
+    fn request(
+        &self,
+        notification: &Notification,
+        body: String,
+    ) -> reqwest::Result<reqwest::Request> {
+        let id = notification.message.to_string();
+        let timestamp = notification.attempted_at.as_second();
+        let mut request = self
+            .client
+            .request(self.method.clone(), self.target.url().clone())
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header("webhook-id", &id)
+            .header("webhook-timestamp", timestamp);
+        if !self.keys.is_empty() {
+            let signature = sign::sign(&self.keys, &id, timestamp, body.as_bytes());
+            request = request.header("webhook-signature", signature);
+        }
+        request.headers(self.headers.clone()).body(body).build()
+    }
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    time.checked_add(by).unwrap_or(time)
+}

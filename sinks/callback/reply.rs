@@ -1,0 +1,143 @@
+//! What an answer means.
+
+use std::time::Duration;
+
+use herald_model::{Outcome, Outcomes, Signal};
+use http::{HeaderMap, StatusCode, header};
+use jiff::Timestamp;
+
+use crate::http::{Answer, Failure};
+use crate::said::Redactor;
+
+/// The longest wait that a `Retry-After` may ask for. Chosen: an hour is the longest step of the
+/// default retry schedule; a receiver that wants more is asked again.
+pub(super) const RETRY_AFTER_AT_MOST: Duration = Duration::from_secs(3_600);
+
+/// The outcome of an answer. The status line decides, whatever became of the body.
+///
+/// Sources: RFC 9110 section 15; Standard Webhooks 1.0.0 and the CloudEvents webhook specification
+/// (2xx is success, 3xx is failure and not followed, 410 retires the endpoint, 429 with
+/// `Retry-After`); RFC 9110 section 15.5.9 (408) and RFC 8470 section 5.2 (425) allow repeating.
+pub(super) fn outcome(answer: &Answer, now: Timestamp, redactor: &Redactor) -> Outcomes {
+    let said = said(answer, redactor);
+    let status = answer.status;
+    match status.as_u16() {
+        200..=299 => Outcome::Delivered { reply: said }.into(),
+        300..=399 => Outcome::sink_fault(format!(
+            "{said}; redirects are not followed, so write the final URL"
+        ))
+        .into(),
+        401 | 403 => Outcome::sink_fault(said).into(),
+        410 => Outcomes::same(Outcome::sink_fault(format!(
+            "{said}; the receiver wants no more, so the sink is held until you resume it"
+        )))
+        .with_signal(Signal::Hold),
+        408 | 425 | 429 | 500..=599 => Outcome::Transient {
+            reason: said,
+            not_before: not_before(&answer.headers, now),
+        }
+        .into(),
+        400..=499 => Outcome::permanent(said).into(),
+        _ => Outcome::transient(format!("{said}; this is no final status")).into(),
+    }
+}
+
+/// The outcome where no status line came.
+pub(super) fn failure(failure: &Failure, redactor: &Redactor) -> Outcome {
+    let words = redactor.clean(&failure.to_string());
+    match failure {
+        Failure::Refused(_) | Failure::Tls(_) => Outcome::sink_fault(words),
+        Failure::NotSent(_) => Outcome::transient(words),
+        Failure::Lost(_) => Outcome::unknown(words),
+    }
+}
+
+/// Status and first kilobyte of the body.
+fn said(answer: &Answer, redactor: &Redactor) -> String {
+    let body = redactor.clean_bytes(&answer.body);
+    let status = status_words(answer.status);
+    if body.is_empty() {
+        status
+    } else {
+        format!("{status}: {body}")
+    }
+}
+
+fn status_words(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(reason) => format!("{} {reason}", status.as_u16()),
+        None => status.as_u16().to_string(),
+    }
+}
+
+/// `Retry-After` as a time: seconds or a date (RFC 9110 section 10.2.3), not in the past and at
+/// most [`RETRY_AFTER_AT_MOST`] ahead.
+fn not_before(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let at_most = now.checked_add(RETRY_AFTER_AT_MOST).ok()?;
+    let wanted = match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit ask for longer than the cap.
+        true => match text.parse::<u32>() {
+            Ok(seconds) => now
+                .checked_add(Duration::from_secs(seconds.into()))
+                .unwrap_or(at_most),
+            Err(_) if text.is_empty() => return None,
+            Err(_) => at_most,
+        },
+        false => http_date(text)?,
+    };
+    (wanted > now).then(|| wanted.min(at_most))
+}
+
+/// The three forms of a date that RFC 9110 section 5.6.7 asks recipients to take.
+fn http_date(text: &str) -> Option<Timestamp> {
+    if let Ok(date) = jiff::fmt::rfc2822::parse(text) {
+        return Some(date.timestamp());
+    }
+    ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+        .into_iter()
+        .find_map(|format| jiff::civil::DateTime::strptime(format, text).ok())
+        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok())
+        .map(|date| date.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-11-22T21:53:01Z";
+
+    #[track_caller]
+    fn check(retry_after: &str, expected: Option<&str>) {
+        let now: Timestamp = NOW.parse().unwrap();
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, retry_after.parse().unwrap())]);
+        let expected = expected.map(|text| text.parse::<Timestamp>().unwrap());
+        assert_eq!(not_before(&headers, now), expected, "{retry_after}");
+    }
+
+    #[test]
+    fn retry_after_in_all_its_forms() {
+        check("30", Some("2026-11-22T21:53:31Z"));
+        check(
+            "Sun, 22 Nov 2026 22:00:00 GMT",
+            Some("2026-11-22T22:00:00Z"),
+        );
+        check(
+            "Sunday, 22-Nov-26 22:00:00 GMT",
+            Some("2026-11-22T22:00:00Z"),
+        );
+        check("Sun Nov 22 22:00:00 2026", Some("2026-11-22T22:00:00Z"));
+        // Never in the past, never days ahead.
+        check("0", None);
+        check("Sun, 22 Nov 2026 21:00:00 GMT", None);
+        check("86400", Some("2026-11-22T22:53:01Z"));
+        check("99999999999999999999", Some("2026-11-22T22:53:01Z"));
+        check(
+            "Tue, 22 Dec 2026 22:00:00 GMT",
+            Some("2026-11-22T22:53:01Z"),
+        );
+        check("soon", None);
+        check("", None);
+        check("-5", None);
+    }
+}

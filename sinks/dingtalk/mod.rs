@@ -1,0 +1,135 @@
+//! A DingTalk group robot.
+//!
+//! - this file: the one attempt,
+//! - `settings`: the keys,
+//! - `payload`: the body, `sign`: the robot's sign setting,
+//! - `reply`: what an answer means,
+//! - [`escape`]: hostile text in DingTalk's Markdown, for whoever renders it.
+
+mod escape;
+mod payload;
+mod reply;
+mod settings;
+mod sign;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use herald_model::delivery::{Order, Overflow};
+use herald_model::sink::SinkDefaults;
+use herald_model::{
+    EndpointId, Markup, Notification, Outcome, Outcomes, Progress, Secret, Sink, SinkKind,
+};
+use sha2::{Digest, Sha256};
+
+pub use self::escape::escape;
+use crate::http::{Client, Failure, Target};
+use crate::said::Redactor;
+
+/// The kind `dingtalk`.
+pub(crate) const KIND: SinkKind = SinkKind {
+    name: "dingtalk",
+    summary: "Posts to a DingTalk group robot.",
+    example: include_str!("example.toml"),
+    defaults: SinkDefaults {
+        order: Order::None,
+        together: true,
+        overflow: Overflow::Digest,
+        // A robot takes 20 a minute and then nothing for ten; two are left for whoever else holds
+        // its URL.
+        limit: Some((18, Duration::from_secs(60))),
+        concurrency: 1,
+    },
+    configure: settings::configure,
+};
+
+/// What an attempt may take beyond its own time-out: making the request and reading the clock.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// One configured robot.
+struct DingTalk {
+    client: Client,
+    webhook: Target,
+    /// Of the robot's `sign` setting; not every robot has one.
+    secret: Option<Secret>,
+    additions: payload::Additions,
+    redactor: Redactor,
+    endpoint: EndpointId,
+    timeout: Duration,
+}
+
+#[async_trait]
+impl Sink for DingTalk {
+    fn endpoint(&self) -> EndpointId {
+        self.endpoint.clone()
+    }
+
+    fn markup(&self) -> Markup {
+        match self.additions.form {
+            payload::Form::Text => Markup::Plain,
+            payload::Form::Markdown | payload::Form::ActionCard => Markup::DingTalk,
+        }
+    }
+
+    async fn deliver(&self, notification: &Notification, _progress: &Progress<'_>) -> Outcomes {
+        let body = payload::body(
+            &notification.rendered,
+            &self.additions,
+            notification.message,
+        );
+        let url = match &self.secret {
+            Some(secret) => sign::signed(
+                self.webhook.url(),
+                secret,
+                notification.attempted_at.as_millisecond(),
+            ),
+            None => self.webhook.url().clone(),
+        };
+        let request = self
+            .client
+            .request(http::Method::POST, url)
+            .header(
+                http::header::CONTENT_TYPE,
+                "application/json; charset=utf-8",
+            )
+            .body(body)
+            .build();
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                let words = crate::http::chain(&error.without_url());
+                return Outcome::sink_fault(self.redactor.clean(&words)).into();
+            }
+        };
+        match self.client.send(request).await {
+            Ok(answer) => reply::outcome(&answer, notification.attempt, &self.redactor),
+            Err(failure) => {
+                let words = self.redactor.clean(&failure.to_string());
+                match failure {
+                    Failure::Refused(_) | Failure::Tls(_) => Outcome::sink_fault(words),
+                    Failure::NotSent(_) => Outcome::transient(words),
+                    Failure::Lost(_) => Outcome::unknown(words),
+                }
+                .into()
+            }
+        }
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.timeout + SLACK
+    }
+}
+
+/// Names the robot without its token: two sinks with one token are one endpoint.
+fn endpoint(token: &Secret) -> EndpointId {
+    let digest = Sha256::digest(token.expose().as_bytes());
+    let hex = digest.iter().take(8).fold(String::new(), |mut hex, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    EndpointId::new(KIND.name, &hex)
+}

@@ -1,0 +1,192 @@
+//! The keys of a DingTalk robot.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use herald_model::settings::Table;
+use herald_model::sink::ConnectError;
+use herald_model::{Secret, Sink, SinkConfig};
+use url::Url;
+
+use super::payload::{Additions, Button, Form};
+use super::{DingTalk, endpoint};
+use crate::guard::Guard;
+use crate::http::{Client, Settings, Target};
+use crate::said::Redactor;
+
+/// The query parameter of the webhook that holds the robot's token.
+const TOKEN: &str = "access_token";
+
+/// Buttons that a card may have. Chosen: no limit is documented, and more do not fit a phone.
+const BUTTONS_AT_MOST: usize = 10;
+
+/// Checked settings of a robot.
+#[derive(Debug)]
+struct Config {
+    webhook: Target,
+    token: Secret,
+    secret: Option<Secret>,
+    additions: Additions,
+    timeout: Duration,
+    ca: Option<PathBuf>,
+}
+
+/// Reads the keys; see `README.md` beside this file.
+pub(super) fn configure(table: &mut Table<'_>) -> Option<Box<dyn SinkConfig>> {
+    let seconds = Duration::from_secs;
+    let webhook = webhook(table);
+    let secret_given = table.names().any(|name| name == "secret");
+    let secret = table.secret("secret").optional();
+    let form = table
+        .word(
+            "message",
+            &[
+                ("markdown", "markdown"),
+                ("text", "text"),
+                ("action-card", "action-card"),
+            ],
+        )
+        .or("markdown");
+    let form = match form {
+        "text" => Form::Text,
+        "action-card" => Form::ActionCard,
+        _ => Form::Markdown,
+    };
+    let additions = Additions {
+        form,
+        at_mobiles: table.texts("at_mobiles").or(Vec::new()),
+        at_user_ids: table.texts("at_user_ids").or(Vec::new()),
+        at_all: table.flag("at_all").or(false),
+        keyword: table.text("keyword").optional(),
+        buttons: buttons(table, form),
+    };
+    if form == Form::ActionCard {
+        for key in ["at_mobiles", "at_user_ids", "at_all"] {
+            if table.names().any(|name| name == key) {
+                table.reading().warning(
+                    table.span_of(key),
+                    format!(
+                        "`{}` calls nobody in an action card; use message = \"markdown\" or \"text\"",
+                        table.path_of(key)
+                    ),
+                );
+            }
+        }
+    }
+    let timeout = table
+        .duration("timeout", seconds(1)..=seconds(300))
+        .or(seconds(10));
+    let ca = table.file("ca").optional();
+    let (webhook, token) = webhook?;
+    if secret_given && secret.is_none() {
+        return None;
+    }
+    Some(Box::new(Config {
+        webhook,
+        token,
+        secret,
+        additions,
+        timeout,
+        ca,
+    }))
+}
+
+/// The robot's URL and the token in it. The whole URL is a credential, so no message repeats it.
+fn webhook(table: &Table<'_>) -> Option<(Target, Secret)> {
+    let text = table
+        .secret("webhook")
+        .required("\"https://oapi.dingtalk.com/robot/send?access_token=…\"")?;
+    let mistake = |what: &str| {
+        table.reading().mistake(
+            table.span_of("webhook"),
+            format!("`{}`: {what}", table.path_of("webhook")),
+        );
+        None
+    };
+    let Some(mut url) = Url::parse(text.expose())
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    else {
+        return mistake("this is no http:// or https:// URL; copy the robot's whole address");
+    };
+    let token = url
+        .query_pairs()
+        .find(|(key, value)| key == TOKEN && !value.is_empty())
+        .map(|(_, value)| Secret::new(value.into_owned()));
+    let Some(token) = token else {
+        return mistake("the address has no `access_token`; copy the robot's whole address");
+    };
+    // A copied address may still have the sign of a request; a second one would be refused.
+    let kept: Vec<_> = url
+        .query_pairs()
+        .filter(|(key, _)| key != "timestamp" && key != "sign")
+        .map(|(key, value)| (key.into_owned(), value.into_owned()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(kept);
+    url.set_fragment(None);
+    if url.scheme() == "http" && !Guard::new(Vec::new()).is_home(&url) {
+        table.reading().warning(
+            table.span_of("webhook"),
+            format!(
+                "`{}` is not encrypted: anyone on the way can read the robot's token; use https://",
+                table.path_of("webhook")
+            ),
+        );
+    }
+    Some((Target::new(url), token))
+}
+
+/// The buttons of an action card, each with a title and a link.
+fn buttons(table: &Table<'_>, form: Form) -> Vec<Button> {
+    let mut buttons = Vec::new();
+    for entry in table.tables("buttons") {
+        let title = entry.text("title").required("\"Runbook\"");
+        let url = entry
+            .url("url")
+            .required("\"https://wiki.example.com/eni\"");
+        if let (Some(title), Some(url)) = (title, url) {
+            buttons.push(Button {
+                title,
+                url: url.into(),
+            });
+        }
+        entry.finish();
+    }
+    let what = match form {
+        Form::ActionCard if buttons.is_empty() => {
+            "an action card needs a button; add [[…buttons]] with `title` and `url`".to_owned()
+        }
+        Form::ActionCard if buttons.len() <= BUTTONS_AT_MOST => return buttons,
+        Form::ActionCard => format!("at most {BUTTONS_AT_MOST} buttons fit a card"),
+        _ if buttons.is_empty() => return buttons,
+        _ => "only an action card has buttons; set message = \"action-card\"".to_owned(),
+    };
+    table.reading().mistake(
+        table.span_of("buttons"),
+        format!("`{}`: {what}", table.path_of("buttons")),
+    );
+    buttons
+}
+
+impl SinkConfig for Config {
+    fn connect(&self) -> Result<Box<dyn Sink>, ConnectError> {
+        let client = Client::new(&Settings {
+            timeout: self.timeout,
+            // So that a time-out while connecting is told from one after the request went out.
+            connect_timeout: self.timeout / 2,
+            guard: Guard::open(),
+            ca: self.ca.clone(),
+            identity: None,
+        })?;
+        let secrets = self.secret.iter().chain([&self.token]).cloned();
+        Ok(Box::new(DingTalk {
+            client,
+            webhook: self.webhook.clone(),
+            secret: self.secret.clone(),
+            additions: self.additions.clone(),
+            redactor: Redactor::new(secrets),
+            endpoint: endpoint(&self.token),
+            timeout: self.timeout,
+        }))
+    }
+}

@@ -2,9 +2,17 @@
 //!
 //! Read in the order of the flow: [`intake`] decodes, [`trigger`] and [`plan`] decide, [`journal`]
 //! keeps, [`dispatch`] brings out, [`render`] words it; [`pipeline`] holds the order of the first
-//! half, [`dispatch`] that of the second.
+//! half, [`dispatch`] that of the second. Around them stands the frame: [`config`] reads what
+//! users wrote, [`in_force`] is what the stages work by, [`app`] runs it, [`api`], [`console`] and
+//! [`cli`] are its faces.
 
+pub mod api;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod console;
+pub mod demo;
 pub mod dispatch;
 pub mod in_force;
 pub mod intake;
@@ -12,4 +20,5 @@ pub mod journal;
 pub mod pipeline;
 pub mod plan;
 pub mod render;
+pub mod telemetry;
 pub mod trigger;

@@ -17,7 +17,9 @@ use crate::pipeline::Answer;
 /// Lettre's own log is never written: at `debug` it holds passwords.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("HERALD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let silenced = "lettre=off".parse().map(|directive| filter.clone().add_directive(directive));
+    let silenced = "lettre=off"
+        .parse()
+        .map(|directive| filter.clone().add_directive(directive));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(silenced.unwrap_or(filter))
         .with_writer(std::io::stderr)
@@ -50,7 +52,11 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("herald");
         let items = Family::default();
-        registry.register("items", "Items taken from senders, by answer", items.clone());
+        registry.register(
+            "items",
+            "Items taken from senders, by answer",
+            items.clone(),
+        );
         let deliveries = Family::default();
         registry.register(
             "deliveries",
@@ -58,8 +64,17 @@ impl Default for Metrics {
             deliveries.clone(),
         );
         let planned = Gauge::default();
-        registry.register("deliveries_planned", "Deliveries planned so far", planned.clone());
-        Self { registry, items, deliveries, planned }
+        registry.register(
+            "deliveries_planned",
+            "Deliveries planned so far",
+            planned.clone(),
+        );
+        Self {
+            registry,
+            items,
+            deliveries,
+            planned,
+        }
     }
 }
 
@@ -73,7 +88,12 @@ impl Metrics {
                 Answer::NotTriggered(_) => "not-triggered",
                 Answer::Refused(_) => "refused",
             };
-            self.items.get_or_create(&ItemLabels { source: source.to_owned(), status }).inc();
+            self.items
+                .get_or_create(&ItemLabels {
+                    source: source.to_owned(),
+                    status,
+                })
+                .inc();
         }
     }
 
@@ -93,7 +113,8 @@ impl Metrics {
             let gauge = self.deliveries.get_or_create(&StateLabels { state });
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        self.planned.set(i64::try_from(totals.planned).unwrap_or(i64::MAX));
+        self.planned
+            .set(i64::try_from(totals.planned).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -7,9 +7,9 @@ use herald_model::EventId;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::State;
 use super::problem::Problem;
 use super::view::VerdictView;
-use super::State;
 use crate::clock;
 use crate::intake::{self, Framing};
 use crate::plan::Subscription;

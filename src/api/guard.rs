@@ -15,38 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::State;
 use super::problem::Problem;
-
-/// What a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Bring events and operation results.
-    Intake,
-    /// Look.
-    Read,
-    /// Replay, cancel, pause, reload.
-    Operate,
-    /// Approve follow-up actions.
-    Approve,
-}
-
-impl Role {
-    /// The words of the configuration.
-    pub const WORDS: [(&'static str, Self); 4] = [
-        ("intake", Self::Intake),
-        ("read", Self::Read),
-        ("operate", Self::Operate),
-        ("approve", Self::Approve),
-    ];
-}
-
-/// A token with its roles.
-#[derive(Debug, Clone)]
-pub struct Token {
-    /// What the caller sends after `Bearer`.
-    pub secret: Secret,
-    /// What it may do.
-    pub roles: Vec<Role>,
-}
+use crate::config::{Role, Token};
 
 /// The rules of access in force.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +37,12 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let access = state.access.load();
-    if let Err(problem) = check(&access, request.method(), request.uri().path(), request.headers()) {
+    if let Err(problem) = check(
+        &access,
+        request.method(),
+        request.uri().path(),
+        request.headers(),
+    ) {
         return if super::intake::is_intake(request.method(), request.uri().path()) {
             super::intake::failed(problem.status(), problem.detail())
         } else {
@@ -81,20 +55,31 @@ pub(super) async fn guard(
 
 fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
     let forbidden = |what: &str| Err(Problem::new(StatusCode::FORBIDDEN, what));
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !access.hosts.iter().any(|known| known.eq_ignore_ascii_case(host_name(host))) {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    if !access
+        .hosts
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(host_name(host)))
+    {
         return forbidden("the `Host` of this request is not in `server.hosts`");
     }
     if method != Method::GET && method != Method::HEAD {
         if let Some(origin) = headers.get(header::ORIGIN) {
             let origin = origin.to_str().unwrap_or_default();
-            let own = origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+            let own = origin
+                .split_once("://")
+                .is_some_and(|(_, authority)| authority == host);
             if !own {
                 return forbidden("the `Origin` of this request is another site");
             }
         }
     }
-    let Some(role) = role_of(method, path) else { return Ok(()) };
+    let Some(role) = role_of(method, path) else {
+        return Ok(());
+    };
     if access.tokens.is_empty() {
         return Ok(());
     }
@@ -106,17 +91,30 @@ fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> R
     };
     // Every token is compared, so that the time says nothing about which one was near.
     let known = access.tokens.iter().fold(None, |found, token| {
-        if same(token.secret.expose(), sent) { Some(token) } else { found }
+        if same(token.token.expose(), sent) {
+            Some(token)
+        } else {
+            found
+        }
     });
     match known {
-        None => Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not known")),
-        Some(token) if token.roles.contains(&role) => Ok(()),
-        Some(_) => forbidden(&format!("this token does not have the role `{}`", word(role))),
+        None => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "this token is not known",
+        )),
+        Some(token) if token.may(role) => Ok(()),
+        Some(_) => forbidden(&format!(
+            "this token does not have the role `{}`",
+            word(role)
+        )),
     }
 }
 
 fn word(role: Role) -> &'static str {
-    Role::WORDS.iter().find(|(_, known)| *known == role).map_or("", |(word, _)| word)
+    Role::ALL
+        .iter()
+        .find(|(_, known)| *known == role)
+        .map_or("", |(word, _)| word)
 }
 
 /// The role that a route asks for; `None` for health, and for sources, which have their own token.
@@ -140,12 +138,22 @@ pub(super) fn source_token(
     source: &str,
     request: &Request,
 ) -> Result<(), StatusCode> {
-    let Some(tokens) = access.source_tokens.get(source).filter(|tokens| !tokens.is_empty()) else {
+    let Some(tokens) = access
+        .source_tokens
+        .get(source)
+        .filter(|tokens| !tokens.is_empty())
+    else {
         return Ok(());
     };
     let sent = bearer(request.headers()).ok_or(StatusCode::UNAUTHORIZED)?;
-    let known = tokens.iter().fold(false, |found, token| same(token.expose(), sent) | found);
-    if known { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+    let known = tokens
+        .iter()
+        .fold(false, |found, token| same(token.expose(), sent) | found);
+    if known {
+        Ok(())
+    } else {
+        Err(StatusCode::UNAUTHORIZED)
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -161,7 +169,9 @@ fn same(known: &str, sent: &str) -> bool {
 /// The host without its port; brackets of an IPv6 literal stay.
 fn host_name(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => {
+            name
+        }
         _ => host,
     }
 }
@@ -171,11 +181,18 @@ mod tests {
     use super::*;
 
     fn access(tokens: Vec<Token>) -> Access {
-        Access { hosts: vec!["localhost".to_owned(), "[::1]".to_owned()], tokens, ..Access::default() }
+        Access {
+            hosts: vec!["localhost".to_owned(), "[::1]".to_owned()],
+            tokens,
+            ..Access::default()
+        }
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap()))
+            .collect()
     }
 
     #[track_caller]
@@ -194,7 +211,12 @@ mod tests {
         assert_eq!(get("[::1]:8470"), 200);
         assert_eq!(get("evil.example"), 403);
         let post = |origin| {
-            status(&access, &Method::POST, "/v1/events", &[("host", "localhost:1"), ("origin", origin)])
+            status(
+                &access,
+                &Method::POST,
+                "/v1/events",
+                &[("host", "localhost:1"), ("origin", origin)],
+            )
         };
         assert_eq!(post("http://localhost:1"), 200);
         assert_eq!(post("http://evil.example"), 403);
@@ -203,11 +225,20 @@ mod tests {
 
     #[test]
     fn every_route_but_health_wants_a_role() {
-        let token = Token { secret: Secret::new("t0ken"), roles: vec![Role::Read] };
+        let token = Token {
+            name: "look".to_owned(),
+            token: Secret::new("t0ken"),
+            roles: vec![Role::Read],
+        };
         let access = access(vec![token]);
         let ask = |method: &Method, path: &str, token: &str| {
             let pairs = [("host", "localhost"), ("authorization", token)];
-            status(&access, method, path, &pairs[..if token.is_empty() { 1 } else { 2 }])
+            status(
+                &access,
+                method,
+                path,
+                &pairs[..if token.is_empty() { 1 } else { 2 }],
+            )
         };
         assert_eq!(ask(&Method::GET, "/healthz", ""), 200);
         assert_eq!(ask(&Method::GET, "/v1/events", ""), 401);

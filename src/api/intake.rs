@@ -61,7 +61,10 @@ pub(super) async fn source_events(
     request: Request,
 ) -> Response {
     let Some(source) = state.current.load().sources.get(&name).cloned() else {
-        return failed(StatusCode::NOT_FOUND, "there is no such source in the configuration");
+        return failed(
+            StatusCode::NOT_FOUND,
+            "there is no such source in the configuration",
+        );
     };
     if let Err(refused) = guard::source_token(&state.access.load(), &name, &request) {
         return failed(refused, "this source wants its token");
@@ -76,7 +79,11 @@ pub(super) fn is_intake(method: &Method, path: &str) -> bool {
 }
 
 fn anonymous(name: &str) -> Arc<Source> {
-    Arc::new(Source { name: name.into(), accounts: None, products: None })
+    Arc::new(Source {
+        name: name.into(),
+        accounts: None,
+        products: None,
+    })
 }
 
 async fn take(state: &State, source: &Source, bringing: Bringing, request: Request) -> Response {
@@ -90,7 +97,11 @@ async fn take(state: &State, source: &Source, bringing: Bringing, request: Reque
         Ok(body) => body,
         Err(response) => return response,
     };
-    match state.pipeline.take(source, bringing, &body, framing, clock::now()).await {
+    match state
+        .pipeline
+        .take(source, bringing, &body, framing, clock::now())
+        .await
+    {
         Ok(answers) => {
             state.metrics.taken(&source.name, &answers);
             answered(&answers)
@@ -101,18 +112,30 @@ async fn take(state: &State, source: &Source, bringing: Bringing, request: Reque
 
 /// `200` when nothing was refused, `400` when everything was, `207` in between.
 fn answered(answers: &[Answer]) -> Response {
-    let refused = answers.iter().filter(|answer| matches!(answer, Answer::Refused(_))).count();
+    let refused = answers
+        .iter()
+        .filter(|answer| matches!(answer, Answer::Refused(_)))
+        .count();
     let status = match refused {
         0 => StatusCode::OK,
         all if all == answers.len() => StatusCode::BAD_REQUEST,
         _ => StatusCode::MULTI_STATUS,
     };
-    let results = answers.iter().enumerate().map(|(index, answer)| line(index, answer)).collect();
+    let results = answers
+        .iter()
+        .enumerate()
+        .map(|(index, answer)| line(index, answer))
+        .collect();
     (status, Json(Results { results })).into_response()
 }
 
 fn line(index: usize, answer: &Answer) -> Line {
-    let line = |status, id, reason| Line { index, status, id, reason };
+    let line = |status, id, reason| Line {
+        index,
+        status,
+        id,
+        reason,
+    };
     match answer {
         Answer::Accepted(id) => line("accepted", Some(id.to_string()), None),
         Answer::Duplicate(id) => line("duplicate", Some(id.to_string()), None),
@@ -123,9 +146,23 @@ fn line(index: usize, answer: &Answer) -> Line {
 
 /// A request that failed as a whole: one refused item.
 pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response {
-    let line = Line { index: 0, status: "refused", id: None, reason: Some(reason.into()) };
-    let mut response = (status, Json(Results { results: vec![line] })).into_response();
-    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+    let line = Line {
+        index: 0,
+        status: "refused",
+        id: None,
+        reason: Some(reason.into()),
+    };
+    let mut response = (
+        status,
+        Json(Results {
+            results: vec![line],
+        }),
+    )
+        .into_response();
+    if matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    ) {
         let wait = HeaderValue::from(problem::RETRY_AFTER_SECONDS);
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
@@ -135,12 +172,21 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
 fn framing(headers: &HeaderMap) -> Result<Framing, String> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING) {
         if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
-            return Err("`Content-Encoding` is not in this build; send the body as it is".to_owned());
+            return Err(
+                "`Content-Encoding` is not in this build; send the body as it is".to_owned(),
+            );
         }
     }
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Framing::Document) };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(Framing::Document);
+    };
     let text = value.to_str().unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match essence.as_str() {
         "" | "application/json" => Ok(Framing::Document),
         "application/x-ndjson" => Ok(Framing::Lines),
@@ -167,7 +213,10 @@ async fn read(body: Body, headers: &HeaderMap, max: u64) -> Result<Bytes, Respon
     let mut stream = body.into_data_stream();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| {
-            failed(StatusCode::BAD_REQUEST, "the body ended before its announced length")
+            failed(
+                StatusCode::BAD_REQUEST,
+                "the body ended before its announced length",
+            )
         })?;
         seen += chunk.len() as u64;
         if seen <= max {
@@ -177,7 +226,8 @@ async fn read(body: Body, headers: &HeaderMap, max: u64) -> Result<Bytes, Respon
         }
     }
     if seen > max {
-        let why = format!("the body is longer than `server.body_max`, {max} bytes; send less at once");
+        let why =
+            format!("the body is longer than `server.body_max`, {max} bytes; send less at once");
         return Err(failed(StatusCode::PAYLOAD_TOO_LARGE, why));
     }
     Ok(Bytes::from(kept))

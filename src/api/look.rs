@@ -67,7 +67,10 @@ pub(super) async fn events(
     asked.finish()?;
     let page = state.journal.events(filter).await?;
     let next = page.next.map(|cursor| cursor.0);
-    Ok(Json(Events { events: page.rows.iter().map(EventView::of).collect(), next }))
+    Ok(Json(Events {
+        events: page.rows.iter().map(EventView::of).collect(),
+        next,
+    }))
 }
 
 /// `GET /v1/events/{id}`, by Herald's id or the sender's.
@@ -93,7 +96,11 @@ pub(crate) async fn find_event(
     if let Ok(id) = id.parse::<EventId>() {
         return journal.event(id).await;
     }
-    let filter = EventFilter { sender_id: Some(id.to_owned()), limit: 1, ..EventFilter::default() };
+    let filter = EventFilter {
+        sender_id: Some(id.to_owned()),
+        limit: 1,
+        ..EventFilter::default()
+    };
     let page = journal.events(filter).await?;
     Ok(page.rows.into_iter().next())
 }
@@ -104,12 +111,17 @@ pub(crate) async fn verdicts(
     journal: &dyn Look,
     row: &EventRow,
 ) -> Result<Vec<VerdictView>, crate::journal::Error> {
-    let Some(generation) = journal.generation(row.generation).await? else { return Ok(Vec::new()) };
-    let limits = Limits { depth_max: Limits::DEPTH_CEILING };
-    let Ok(parsed) = json::parse(row.text.as_bytes(), limits) else { return Ok(Vec::new()) };
+    let Some(generation) = journal.generation(row.generation).await? else {
+        return Ok(Vec::new());
+    };
+    let limits = Limits {
+        depth_max: Limits::DEPTH_CEILING,
+    };
+    let Ok(parsed) = json::parse(row.text.as_bytes(), limits) else {
+        return Ok(Vec::new());
+    };
     let event = intake::restore(row.id, Arc::clone(&row.text)).ok();
-    let addressee =
-        event.map_or_else(|| Addressee::User(String::new()), |event| event.addressee);
+    let addressee = event.map_or_else(|| Addressee::User(String::new()), |event| event.addressee);
     let judge = |(name, text): &(Arc<str>, Arc<str>)| {
         let rule = config::StoredSubscription::read(text).ok()?;
         let subscription = Subscription {
@@ -154,7 +166,10 @@ pub(super) async fn deliveries(
     asked.finish()?;
     let page = state.journal.deliveries(filter).await?;
     let next = page.next.map(|cursor| cursor.0);
-    Ok(Json(Deliveries { deliveries: page.rows.iter().map(DeliveryView::of).collect(), next }))
+    Ok(Json(Deliveries {
+        deliveries: page.rows.iter().map(DeliveryView::of).collect(),
+        next,
+    }))
 }
 
 /// `GET /v1/deliveries/{id}`
@@ -162,7 +177,9 @@ pub(super) async fn delivery(
     Extract(state): Extract<State>,
     Path(id): Path<String>,
 ) -> Result<Json<DeliveryView>, Problem> {
-    let id = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    let id = id
+        .parse()
+        .map_err(|error| Problem::bad_request(format!("{error}")))?;
     let row = state.journal.delivery(id).await?;
     let row = row.ok_or_else(|| Problem::not_found("there is no delivery with this id"))?;
     Ok(Json(DeliveryView::of(&row)))
@@ -184,7 +201,10 @@ pub(super) async fn operations(
     asked.finish()?;
     let page: Page<_> = state.journal.operations(filter).await?;
     let next = page.next.map(|cursor| cursor.0);
-    Ok(Json(Operations { operations: page.rows.iter().map(OperationView::of).collect(), next }))
+    Ok(Json(Operations {
+        operations: page.rows.iter().map(OperationView::of).collect(),
+        next,
+    }))
 }
 
 #[derive(Debug, Serialize)]
@@ -206,7 +226,9 @@ struct SinkView {
 
 /// `GET /v1/sinks`
 pub(super) async fn sinks(Extract(state): Extract<State>) -> Result<Json<Sinks>, Problem> {
-    Ok(Json(Sinks { sinks: sink_views(&state).await? }))
+    Ok(Json(Sinks {
+        sinks: sink_views(&state).await?,
+    }))
 }
 
 async fn sink_views(state: &State) -> Result<Vec<SinkView>, Problem> {
@@ -275,33 +297,46 @@ impl Asked {
     }
 
     fn time(&mut self, key: &str) -> Result<Option<Timestamp>, Problem> {
-        let Some(text) = self.text(key) else { return Ok(None) };
+        let Some(text) = self.text(key) else {
+            return Ok(None);
+        };
         text.parse().map(Some).map_err(|_| {
             Problem::bad_request(format!("`{key}` must be a time as in 2026-01-02T03:04:05Z"))
         })
     }
 
     fn state(&mut self) -> Result<Option<DeliveryState>, Problem> {
-        let Some(word) = self.text("state") else { return Ok(None) };
+        let Some(word) = self.text("state") else {
+            return Ok(None);
+        };
         DeliveryState::named(&word).map(Some).ok_or_else(|| {
             Problem::bad_request("`state` must be pending, delivered, dead or suppressed")
         })
     }
 
     fn limit(&mut self) -> Result<u32, Problem> {
-        let Some(text) = self.text("limit") else { return Ok(0) };
-        let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+        let Some(text) = self.text("limit") else {
+            return Ok(0);
+        };
+        let limit = text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=PAGE_MAX).contains(limit));
         limit.ok_or_else(|| {
-            Problem::bad_request(format!("`limit` must be a whole number from 1 to {PAGE_MAX}"))
+            Problem::bad_request(format!(
+                "`limit` must be a whole number from 1 to {PAGE_MAX}"
+            ))
         })
     }
 
     fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
-        let Some(text) = self.text("cursor") else { return Ok(None) };
+        let Some(text) = self.text("cursor") else {
+            return Ok(None);
+        };
         let cursor = text.parse().ok().map(Cursor);
-        cursor.map(Some).ok_or_else(|| {
-            Problem::bad_request("`cursor` must be the `next` of the page before")
-        })
+        cursor
+            .map(Some)
+            .ok_or_else(|| Problem::bad_request("`cursor` must be the `next` of the page before"))
     }
 
     fn finish(self) -> Result<(), Problem> {
@@ -309,7 +344,9 @@ impl Asked {
             None => Ok(()),
             Some(key) => {
                 let key: String = key.chars().take(40).collect();
-                Err(Problem::bad_request(format!("unknown query parameter `{key}`")))
+                Err(Problem::bad_request(format!(
+                    "unknown query parameter `{key}`"
+                )))
             }
         }
     }

@@ -25,6 +25,7 @@ mod operate;
 mod problem;
 mod view;
 
+pub use explain::verdicts;
 pub use guard::Access;
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
 
@@ -53,7 +54,10 @@ pub fn router(state: State) -> Router {
         .route("/v1/events", post(intake::events).get(look::events))
         .route("/v1/events/{id}", get(look::event))
         .route("/v1/sources/{name}/events", post(intake::source_events))
-        .route("/v1/operations", post(intake::operations).get(look::operations))
+        .route(
+            "/v1/operations",
+            post(intake::operations).get(look::operations),
+        )
         .route("/v1/deliveries", get(look::deliveries))
         .route("/v1/deliveries/{id}", get(look::delivery))
         .route("/v1/explain", post(explain::explain))
@@ -73,6 +77,9 @@ pub fn router(state: State) -> Router {
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method);
     routes
-        .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
+        .layer(axum::middleware::from_fn_with_state(
+            state.clone(),
+            guard::guard,
+        ))
         .with_state(state)
 }

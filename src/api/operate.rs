@@ -24,8 +24,12 @@ pub type Reload = mpsc::Sender<oneshot::Sender<Report>>;
 
 /// `POST /v1/reload`
 pub(super) async fn reload(Extract(state): Extract<State>) -> Result<Json<Report>, Problem> {
-    let stopping =
-        || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the router is stopping; nothing was reloaded");
+    let stopping = || {
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the router is stopping; nothing was reloaded",
+        )
+    };
     let (answer, report) = oneshot::channel();
     state.reload.send(answer).await.map_err(|_| stopping())?;
     let report = report.await.map_err(|_| stopping())?;
@@ -51,15 +55,20 @@ pub(super) async fn readyz(Extract(state): Extract<State>) -> Result<&'static st
 pub(super) async fn metrics(Extract(state): Extract<State>) -> Result<Response, Problem> {
     let totals = state.journal.totals().await?;
     let text = state.metrics.write(&totals).map_err(|error| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot write the metrics: {error}"))
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("cannot write the metrics: {error}"),
+        )
     })?;
-    let content_type = HeaderValue::from_static(
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-    );
+    let content_type =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }
 
 /// A route of the contract whose machinery is not there.
 pub(super) async fn not_built(uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_IMPLEMENTED, format!("`{}` is not in this build", uri.path()))
+    Problem::new(
+        StatusCode::NOT_IMPLEMENTED,
+        format!("`{}` is not in this build", uri.path()),
+    )
 }

@@ -82,10 +82,19 @@ impl IntoResponse for Problem {
 pub(super) async fn no_route(uri: Uri) -> Problem {
     // A path may carry a token, so only its first segments are repeated.
     let known: String = uri.path().chars().take(40).collect();
-    let known = if known.starts_with("/v1/sources/") { "/v1/sources/…".to_owned() } else { known };
-    Problem::not_found(format!("there is no `{known}`; the routes are listed in the README"))
+    let known = if known.starts_with("/v1/sources/") {
+        "/v1/sources/…".to_owned()
+    } else {
+        known
+    };
+    Problem::not_found(format!(
+        "there is no `{known}`; the routes are listed in the README"
+    ))
 }
 
 pub(super) async fn no_method(method: Method) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this route does not take {method}"))
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("this route does not take {method}"),
+    )
 }

@@ -95,7 +95,10 @@ pub struct OperationView {
 impl EventView {
     /// The row as it is shown; a stored text that is no JSON is shown as null.
     pub fn of(row: &EventRow) -> Self {
-        Self { id: row.id.to_string(), event: raw(&row.text) }
+        Self {
+            id: row.id.to_string(),
+            event: raw(&row.text),
+        }
     }
 }
 
@@ -116,7 +119,9 @@ fn raw(text: &str) -> Box<RawValue> {
 impl DeliveryView {
     /// The row as it is shown.
     pub fn of(row: &DeliveryRow) -> Self {
-        let phase = (row.state == DeliveryState::Pending).then_some(row.phase).flatten();
+        let phase = (row.state == DeliveryState::Pending)
+            .then_some(row.phase)
+            .flatten();
         Self {
             id: row.id.to_string(),
             event: row.event.to_string(),
@@ -152,18 +157,28 @@ impl VerdictView {
     pub fn of(subscription: &str, verdict: &Verdict) -> Self {
         let (word, difference) = match verdict {
             Verdict::Matched(_) => ("matched", None),
-            Verdict::NotForYou { wanted, found } => {
-                ("not-for-you", Some(("addressee".to_owned(), wanted.clone(), found.clone())))
-            }
+            Verdict::NotForYou { wanted, found } => (
+                "not-for-you",
+                Some(("addressee".to_owned(), wanted.clone(), found.clone())),
+            ),
             Verdict::Different(nearest) => {
                 let nearest = nearest.clone();
-                ("different", Some((nearest.field, nearest.wanted, nearest.found)))
+                (
+                    "different",
+                    Some((nearest.field, nearest.wanted, nearest.found)),
+                )
             }
         };
         let (field, wanted, found) = match difference {
             Some((field, wanted, found)) => (Some(field), Some(wanted), Some(found)),
             None => (None, None, None),
         };
-        Self { subscription: subscription.to_owned(), verdict: word.to_owned(), field, wanted, found }
+        Self {
+            subscription: subscription.to_owned(),
+            verdict: word.to_owned(),
+            field,
+            wanted,
+            found,
+        }
     }
 }

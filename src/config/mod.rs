@@ -91,7 +91,9 @@ impl Reader<'_> {
     /// The file cannot be read, or it holds mistakes: all of them.
     pub fn load(&self, path: &Path) -> Result<Loaded, Refused> {
         let _ = path;
-        Err(Refused { problems: Vec::new() })
+        Err(Refused {
+            problems: Vec::new(),
+        })
     }
 
     /// Reads `text`, the content of the file that the user calls `file` and whose paths are
@@ -101,7 +103,9 @@ impl Reader<'_> {
     /// All mistakes of the text.
     pub fn parse(&self, text: &str, file: &str, base: &Path) -> Result<Loaded, Refused> {
         let _ = (text, file, base, problem::placed, problem::syntax);
-        Err(Refused { problems: Vec::new() })
+        Err(Refused {
+            problems: Vec::new(),
+        })
     }
 }
 

@@ -31,7 +31,9 @@ impl Sink {
     pub fn connect(&self) -> Result<Box<dyn herald_model::Sink>, ConnectError> {
         match &self.settings {
             Some(settings) => settings.connect(),
-            None => Err(ConnectError("a variable that it needs is not set".to_owned())),
+            None => Err(ConnectError(
+                "a variable that it needs is not set".to_owned(),
+            )),
         }
     }
 }

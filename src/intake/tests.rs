@@ -130,7 +130,10 @@ fn personal_data_is_cut_out_of_text_and_original() {
     assert!(!sealed(&body).event.text.contains("ops@example.com"));
     let differing = sealed(&body.replace(r#""ECS""#, r#""ecs""#));
     let kept = inflate(&differing.original.unwrap());
-    assert!(kept.contains("ecs") && !kept.contains("ops@example.com"), "{kept}");
+    assert!(
+        kept.contains("ecs") && !kept.contains("ops@example.com"),
+        "{kept}"
+    );
 }
 
 fn inflate(bytes: &[u8]) -> String {

@@ -176,7 +176,11 @@ fn a_template_says_its_part_and_numbers_keep_their_text() {
         Language::En,
         &templates,
     );
-    assert_eq!(rendered.title, "AttachNetworkInterface for ops", "{}", rendered.text);
+    assert_eq!(
+        rendered.title, "AttachNetworkInterface for ops",
+        "{}",
+        rendered.text
+    );
     assert_eq!(rendered.text, "n is 1.10000000000000000001");
 }
 

@@ -2,15 +2,7 @@
 
 use herald_model::event::{Eni, EniOperation, EniStatus};
 
-/// Language of the built-in texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Simplified Chinese.
-    Zh,
-}
+pub use crate::config::Language;
 
 /// What a line of the built-in text is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,219 @@
+//! From a checked configuration to what the stages work by.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Error;
+use crate::api::Access;
+use crate::config::{self, Config};
+use crate::in_force::{InForce, Source, WayOut};
+use crate::intake;
+use crate::journal::{Generation, Journal, Rules, SinkNo};
+use crate::plan::{Subscription, Target};
+use crate::render::{Part, Setting, Templates};
+
+/// Makes the sinks, writes the rules down and puts both together. Nothing is spawned and nobody is
+/// contacted, so a reload that fails leaves nothing behind.
+pub(super) async fn in_force(
+    config: &Config,
+    console_url: &str,
+    journal: &dyn Journal,
+    now: Timestamp,
+) -> Result<InForce, Error> {
+    let sinks = connect(config)?;
+    let rules = Rules {
+        since: now,
+        subscriptions: config.subscription_texts(),
+        sinks: config
+            .sinks
+            .iter()
+            .map(|sink| Arc::clone(&sink.name))
+            .collect(),
+    };
+    let generation = journal.begin(rules).await?;
+    let numbers: HashMap<&str, SinkNo> = config
+        .sinks
+        .iter()
+        .map(|sink| &*sink.name)
+        .zip(generation.sinks.iter().copied())
+        .collect();
+    let console_url = config
+        .server
+        .console_url
+        .as_ref()
+        .map_or(console_url, |url| url.as_str());
+    let mut ways_out = HashMap::new();
+    for (settings, sink) in config.sinks.iter().zip(sinks) {
+        let Some(number) = numbers.get(&*settings.name).copied() else {
+            continue;
+        };
+        let way_out = way_out(config, settings, sink, number, console_url)?;
+        ways_out.insert(number, Arc::new(way_out));
+    }
+    Ok(InForce {
+        generation: generation.number,
+        limits: intake::Limits {
+            batch_max: config.server.limits.batch_max,
+            depth_max: config.server.limits.depth_max,
+        },
+        dedup_window: config.journal.dedup_window,
+        announcing: announcing(config),
+        sources: sources(config),
+        subscriptions: subscriptions(config, &generation, &numbers),
+        sinks: ways_out,
+    })
+}
+
+/// Every sink of the file, made; all that cannot be made are named together.
+fn connect(config: &Config) -> Result<Vec<Box<dyn herald_model::Sink>>, Error> {
+    let mut sinks = Vec::new();
+    let mut failed = Vec::new();
+    for settings in &config.sinks {
+        match settings.connect() {
+            Ok(sink) => sinks.push(sink),
+            Err(error) => failed.push(format!("sink `{}`: {error}", settings.name)),
+        }
+    }
+    if failed.is_empty() {
+        Ok(sinks)
+    } else {
+        Err(Error::Sinks(failed))
+    }
+}
+
+fn way_out(
+    config: &Config,
+    settings: &config::Sink,
+    sink: Box<dyn herald_model::Sink>,
+    number: SinkNo,
+    console_url: &str,
+) -> Result<WayOut, Error> {
+    let name = &settings.name;
+    let templates = compile(&settings.policy.templates, || format!("sink `{name}`"))?;
+    let mut subscription_templates = HashMap::new();
+    for subscription in config
+        .subscriptions
+        .iter()
+        .filter(|one| one.to.contains(name))
+    {
+        if subscription.templates == config::Templates::default() {
+            continue;
+        }
+        let place = || format!("subscription `{}`", subscription.name);
+        let own = compile(&subscription.templates, place)?;
+        subscription_templates.insert(Arc::clone(&subscription.name), own.over(&templates));
+    }
+    Ok(WayOut {
+        number,
+        name: Arc::clone(name),
+        kind: settings.kind,
+        sink,
+        concurrency: settings.policy.concurrency,
+        retry: settings.policy.retry.clone(),
+        templates,
+        subscription_templates,
+        setting: Setting {
+            language: settings.policy.language,
+            time_zone: config.server.time_zone.clone(),
+            console_url: Some(console_url.trim_end_matches('/').to_owned()),
+        },
+    })
+}
+
+fn compile(texts: &config::Templates, place: impl Fn() -> String) -> Result<Templates, Error> {
+    let parts = [
+        (Part::Title, &texts.title),
+        (Part::Text, &texts.text),
+        (Part::Html, &texts.html),
+        (Part::Body, &texts.body),
+    ];
+    let sources: BTreeMap<Part, String> = parts
+        .into_iter()
+        .filter_map(|(part, text)| Some((part, text.as_ref()?.to_string())))
+        .collect();
+    Templates::compile(sources).map_err(|errors| {
+        let lines = errors
+            .iter()
+            .map(|(_, error)| format!("{}: {error}", place()));
+        Error::Sinks(lines.collect())
+    })
+}
+
+fn announcing(config: &Config) -> HashSet<String> {
+    let open = config.accounts.iter().filter(|account| account.eni_events);
+    open.map(|account| account.id.clone()).collect()
+}
+
+fn sources(config: &Config) -> HashMap<String, Arc<Source>> {
+    let some = |list: &[String]| (!list.is_empty()).then(|| list.iter().cloned().collect());
+    let source = |settings: &config::Source| Source {
+        name: settings.name.as_str().into(),
+        accounts: some(&settings.accounts),
+        products: some(&settings.products),
+    };
+    let named = |settings| {
+        let source = source(settings);
+        (source.name.to_string(), Arc::new(source))
+    };
+    config.sources.iter().map(named).collect()
+}
+
+/// The subscriptions with the integers that the journal gave them.
+fn subscriptions(
+    config: &Config,
+    generation: &Generation,
+    numbers: &HashMap<&str, SinkNo>,
+) -> Vec<Subscription> {
+    let orders: HashMap<&str, _> = config
+        .sinks
+        .iter()
+        .map(|sink| (&*sink.name, sink.policy.order))
+        .collect();
+    let target = |name: &Arc<str>| {
+        let name = Arc::clone(name);
+        Some(Target {
+            sink: *numbers.get(&*name)?,
+            order: *orders.get(&*name)?,
+            name,
+        })
+    };
+    let subscription = |(settings, number): (&config::Subscription, _)| Subscription {
+        number,
+        name: Arc::clone(&settings.name),
+        pattern: settings.pattern.clone(),
+        owner: settings.owner.clone(),
+        to: settings.to.iter().filter_map(target).collect(),
+        expires: settings.expires,
+    };
+    config
+        .subscriptions
+        .iter()
+        .zip(generation.subscriptions.iter().copied())
+        .map(subscription)
+        .collect()
+}
+
+/// Who may ask for what.
+pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access {
+    let server = &config.server;
+    let mut hosts = server.hosts.clone();
+    hosts.push("localhost".to_owned());
+    // An IPv6 address stands in brackets in a `Host`.
+    let own = match listening.ip() {
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+    };
+    hosts.push(own);
+    if listening.ip().is_loopback() {
+        hosts.extend(["127.0.0.1".to_owned(), "[::1]".to_owned()]);
+    }
+    let tokens = |source: &config::Source| (source.name.clone(), source.tokens.clone());
+    Access {
+        hosts,
+        tokens: server.tokens.clone(),
+        source_tokens: config.sources.iter().map(tokens).collect(),
+        body_max: server.limits.body_max,
+    }
+}

@@ -1,0 +1,266 @@
+//! The running router: opens the journal, listens, dispatches, reloads, stops.
+//!
+//! `build` turns a checked configuration into what the stages work by; `reload` swaps it at one
+//! instant; the order of starting and stopping is here, in one place.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use herald_model::SinkKind;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::api::{self, door};
+use crate::clock;
+use crate::config::{self, Config};
+use crate::dispatch::Dispatcher;
+use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{self, Journal, Sweep};
+use crate::pipeline::Pipeline;
+use crate::telemetry::Metrics;
+
+mod build;
+mod reload;
+
+/// Pause between two sweeps that found nothing more. Chosen: retention is a matter of days.
+const SWEEP_PAUSE: Duration = Duration::from_secs(60);
+
+/// Events looked at in one step of a sweep, which holds up the writer for a few milliseconds.
+/// Chosen.
+const SWEEP_STEP: u32 = 500;
+
+/// Why the router could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration has mistakes.
+    #[error(transparent)]
+    Config(#[from] config::Refused),
+    /// Sinks or templates that cannot be made on this machine, one line each.
+    #[error("{}", .0.join("\n"))]
+    Sinks(Vec<String>),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {why}; stop what uses it, or set another `server.listen`")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        why: String,
+    },
+}
+
+/// Where a configuration comes from, so that it can be read again.
+pub struct Origin {
+    /// The file; `None` for a configuration that is not read again.
+    pub path: Option<PathBuf>,
+    /// The kinds of sinks that may be configured.
+    pub kinds: &'static [SinkKind],
+}
+
+/// A router at work.
+pub struct Running {
+    address: SocketAddr,
+    journal: Arc<dyn Journal>,
+    drain: Duration,
+    reload: api::Reload,
+    /// Nothing new is claimed.
+    stop_dispatch: CancellationToken,
+    /// No connection is taken any more.
+    stop_intake: CancellationToken,
+    /// Whatever is open ends now.
+    cut: CancellationToken,
+    dispatch: JoinHandle<()>,
+    intake: JoinHandle<()>,
+    others: Vec<JoinHandle<()>>,
+}
+
+/// Starts a router by `config`. When it returns, the router listens, what an earlier process left
+/// open is due again, and dispatching has begun.
+///
+/// # Errors
+/// Names what is missing and what to do; nothing is left behind.
+pub async fn start(config: Config, origin: Origin) -> Result<Running, Error> {
+    let now = clock::now();
+    let config::Engine::Embedded(path) = &config.journal.engine;
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(path, now)?);
+    match start_on(config, origin, Arc::clone(&journal)).await {
+        Ok(running) => Ok(running),
+        Err(error) => {
+            journal.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn start_on(
+    config: Config,
+    origin: Origin,
+    journal: Arc<dyn Journal>,
+) -> Result<Running, Error> {
+    let listener = listen(config.server.listen).await?;
+    let address = listener.local_addr().unwrap_or(config.server.listen);
+    let console_url = format!("http://{address}");
+    let in_force = build::in_force(&config, &console_url, &*journal, clock::now()).await?;
+    let current = Arc::new(ArcSwap::from_pointee(in_force));
+    let access = Arc::new(ArcSwap::from_pointee(build::access(&config, address)));
+
+    let (reload, asked) = mpsc::channel(1);
+    let state = api::State {
+        pipeline: Pipeline::new(Arc::clone(&journal), Arc::clone(&current)),
+        journal: Arc::clone(&journal),
+        current: Arc::clone(&current),
+        access: Arc::clone(&access),
+        reload: reload.clone(),
+        metrics: Arc::new(Metrics::default()),
+    };
+    let stop_dispatch = CancellationToken::new();
+    let stop_intake = CancellationToken::new();
+    let cut = CancellationToken::new();
+
+    let limits = config.server.limits;
+    let bounds = door::Bounds {
+        connections_max: limits.connections_max,
+        header_max: usize::try_from(limits.header_max).unwrap_or(usize::MAX),
+        header_timeout: limits.header_timeout,
+    };
+    let routes = api::router(state);
+    let intake = tokio::spawn(door::serve(
+        listener,
+        routes,
+        bounds,
+        stop_intake.clone(),
+        cut.clone(),
+    ));
+    let dispatcher = Dispatcher::new(Arc::clone(&journal), Arc::clone(&current));
+    let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone(), cut.clone()));
+
+    let drain = config.server.drain;
+    let sweep = tokio::spawn(sweep(
+        Arc::clone(&journal),
+        config.journal.keep,
+        config.journal.dedup_window,
+        stop_dispatch.clone(),
+    ));
+    let reloader = reload::Reloader {
+        origin,
+        journal: Arc::clone(&journal),
+        current,
+        access,
+        address,
+        console_url,
+        started_with: config,
+    };
+    let reloading = tokio::spawn(reloader.run(asked, stop_dispatch.clone()));
+    Ok(Running {
+        address,
+        journal,
+        drain,
+        reload,
+        stop_dispatch,
+        stop_intake,
+        cut,
+        dispatch,
+        intake,
+        others: vec![sweep, reloading],
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Error::Listen {
+            address,
+            why: error.to_string(),
+        })
+}
+
+impl Running {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// For looking into it.
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.journal
+    }
+
+    /// For asking it to reload.
+    pub const fn reload(&self) -> &api::Reload {
+        &self.reload
+    }
+
+    /// Stops: nothing new is claimed; what is in flight ends within `server.drain` and is cut and
+    /// recorded unknown after it; intake stays open until then. Everything accepted is durable.
+    pub async fn stop(self) {
+        let Self {
+            journal,
+            drain,
+            stop_dispatch,
+            stop_intake,
+            cut,
+            mut dispatch,
+            intake,
+            ..
+        } = self;
+        info!(
+            "stopping: what is in flight has {} s to end",
+            drain.as_secs()
+        );
+        stop_dispatch.cancel();
+        if tokio::time::timeout(drain, &mut dispatch).await.is_err() {
+            warn!("the drain is over; open attempts are cut and recorded as unknown");
+            cut.cancel();
+            let _ = dispatch.await;
+        }
+        stop_intake.cancel();
+        // Requests under way are answered; a sender that is silent is not waited for.
+        let _ = tokio::time::timeout(INTAKE_END, intake).await;
+        cut.cancel();
+        for other in self.others {
+            let _ = other.await;
+        }
+        journal.close().await;
+        info!("stopped");
+    }
+}
+
+/// What requests under way get at the end of stopping. Chosen: a commit takes milliseconds.
+const INTAKE_END: Duration = Duration::from_secs(2);
+
+/// Removes what is finished and old, in small steps beside the traffic.
+async fn sweep(
+    journal: Arc<dyn Journal>,
+    keep: Duration,
+    dedup_window: Duration,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
+        let step = Sweep {
+            now: clock::now(),
+            keep,
+            dedup_window,
+            events_max: SWEEP_STEP,
+        };
+        let pause = match journal.sweep(step).await {
+            Ok(swept) if swept.more => Duration::from_millis(10),
+            Ok(_) => SWEEP_PAUSE,
+            Err(error) => {
+                warn!(%error, "cannot remove what is old");
+                SWEEP_PAUSE
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Taking a changed configuration: checked whole, swapped at one instant, or not at all.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::{Error, Origin, build};
+use crate::api::{Access, Report};
+use crate::clock;
+use crate::config::{Config, Machine, Reader, Strictness};
+use crate::in_force::Current;
+use crate::journal::Journal;
+
+/// Reads the file again when asked to.
+pub(super) struct Reloader {
+    pub(super) origin: Origin,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) current: Current,
+    pub(super) access: Arc<ArcSwap<Access>>,
+    pub(super) address: SocketAddr,
+    pub(super) console_url: String,
+    /// For noticing changes that only a restart can make.
+    pub(super) started_with: Config,
+}
+
+impl Reloader {
+    /// Answers requests until `stop`, one after the other.
+    pub(super) async fn run(
+        self,
+        mut asked: mpsc::Receiver<oneshot::Sender<Report>>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let answer = tokio::select! {
+                answer = asked.recv() => answer,
+                () = stop.cancelled() => return,
+            };
+            let Some(answer) = answer else { return };
+            let report = self.reload().await;
+            for note in &report.notes {
+                if report.taken {
+                    warn!("{note}")
+                } else {
+                    error!("{note}")
+                }
+            }
+            if report.taken {
+                info!("the configuration was reloaded");
+            } else {
+                error!("the configuration was not reloaded; the old one stays in force");
+            }
+            // Whoever asked may have gone; the reload stands all the same.
+            let _ = answer.send(report);
+        }
+    }
+
+    async fn reload(&self) -> Report {
+        match self.take().await {
+            Ok(notes) => Report { taken: true, notes },
+            Err(error) => Report {
+                taken: false,
+                notes: error.to_string().lines().map(str::to_owned).collect(),
+            },
+        }
+    }
+
+    async fn take(&self) -> Result<Vec<String>, Error> {
+        let Some(path) = &self.origin.path else {
+            return Err(Error::Sinks(vec![
+                "this router has no file to reload".to_owned(),
+            ]));
+        };
+        let reader = Reader {
+            environment: &Machine,
+            strictness: Strictness::Serve,
+            kinds: self.origin.kinds,
+        };
+        let loaded = reader.load(path)?;
+        let config = loaded.config;
+        let in_force =
+            build::in_force(&config, &self.console_url, &*self.journal, clock::now()).await?;
+        let access = build::access(&config, self.address);
+        self.current.store(Arc::new(in_force));
+        self.access.store(Arc::new(access));
+        // Deliveries that were held for a sink that is back are due.
+        self.journal.due_signal().notify_one();
+
+        let mut notes: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        let before = &self.started_with;
+        let only_at_start = [
+            (
+                "server.listen",
+                before.server.listen != config.server.listen,
+            ),
+            ("server.drain", before.server.drain != config.server.drain),
+            ("journal", before.journal != config.journal),
+        ];
+        for (key, _) in only_at_start.iter().filter(|(_, changed)| *changed) {
+            notes.push(format!(
+                "`{key}` was changed; it is taken at the next start"
+            ));
+        }
+        Ok(notes)
+    }
+}

@@ -1,0 +1,106 @@
+//! Talking to a running router.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::Failure;
+
+/// Longest time one request may take. Chosen: reading a page of a large journal takes tenths of a
+/// second.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the router is and who asks.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Router {
+    /// Address of the running router
+    #[arg(
+        long,
+        env = "HERALD_URL",
+        default_value = "http://127.0.0.1:8470",
+        value_name = "URL"
+    )]
+    pub(crate) url: String,
+    /// Token for routers that want one
+    #[arg(
+        long,
+        env = "HERALD_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    token: Option<String>,
+}
+
+pub(crate) struct Client {
+    http: reqwest::Client,
+    router: Router,
+}
+
+impl Client {
+    pub(crate) fn new(router: Router) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Failure::new(format!("cannot make an HTTP client: {error}")))?;
+        Ok(Self { http, router })
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.router.url.trim_end_matches('/'));
+        let request = self.http.request(method, url);
+        match &self.router.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        request.send().await.map_err(|error| {
+            let why = if error.is_connect() { "nothing listens there" } else { "no answer" };
+            let url = &self.router.url;
+            Failure::new(format!(
+                "cannot reach the router at {url}: {why}; is `herald serve` running? (--url sets another address)"
+            ))
+        })
+    }
+
+    /// The JSON answer to a GET, read as `T`.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        let response = self
+            .send(self.request(Method::GET, path).query(query))
+            .await?;
+        let response = expect_success(response).await?;
+        response
+            .json()
+            .await
+            .map_err(|_| Failure::new("the answer is not that of a Herald of this version"))
+    }
+}
+
+/// The response, or what its problem document says.
+pub(crate) async fn expect_success(response: Response) -> Result<Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem: serde_json::Value = response.json().await.unwrap_or_default();
+    let detail = problem["detail"]
+        .as_str()
+        .unwrap_or("no reason was given")
+        .to_owned();
+    let mut lines = vec![match status {
+        StatusCode::UNAUTHORIZED => format!("{detail} (--token or HERALD_TOKEN)"),
+        _ => detail,
+    }];
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        lines.extend(error.as_str().map(str::to_owned));
+    }
+    Err(Failure(lines))
+}

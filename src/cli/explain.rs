@@ -1,0 +1,83 @@
+//! `herald explain`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::table::{short, table};
+use super::{Done, Failure};
+use crate::api::VerdictView;
+use crate::api::verdicts;
+use crate::config::{Machine, Reader, Strictness};
+use crate::intake;
+use crate::journal::SubscriptionNo;
+use crate::plan::Subscription;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The configuration
+    #[arg(short, long, default_value = "config.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// One event, in any shape that the router takes
+    event: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Done {
+    let reader = Reader {
+        environment: &Machine,
+        strictness: Strictness::Check,
+        kinds: herald_sinks::ALL,
+    };
+    let config = reader.load(&arguments.config)?.config;
+    let body = std::fs::read(&arguments.event).map_err(|error| {
+        Failure::new(format!(
+            "cannot read {}: {error}",
+            arguments.event.display()
+        ))
+    })?;
+    let limits = intake::Limits {
+        batch_max: 1,
+        depth_max: config.server.limits.depth_max,
+    };
+    let subscriptions: Vec<_> = config.subscriptions.iter().map(judging).collect();
+    let verdicts = verdicts(&body, &subscriptions, limits)
+        .map_err(|refusal| Failure::new(format!("{}: {refusal}", arguments.event.display())))?;
+    if arguments.json {
+        println!("{}", serde_json::json!({ "verdicts": verdicts }));
+    } else {
+        print!("{}", shown(&verdicts));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A subscription that judges but plans nothing.
+pub(super) fn judging(settings: &crate::config::Subscription) -> Subscription {
+    Subscription {
+        number: SubscriptionNo(0),
+        name: settings.name.clone(),
+        pattern: settings.pattern.clone(),
+        owner: settings.owner.clone(),
+        to: Vec::new(),
+        expires: settings.expires,
+    }
+}
+
+pub(super) fn shown(verdicts: &[VerdictView]) -> String {
+    let row = |view: &VerdictView| {
+        let why = match (&view.field, &view.wanted, &view.found) {
+            (Some(field), Some(wanted), Some(found)) => {
+                format!("{field} is {found}; the rule wants {wanted}")
+            }
+            _ => String::new(),
+        };
+        [
+            short(&view.subscription, 40),
+            view.verdict.clone(),
+            short(&why, 300),
+        ]
+    };
+    let rows: Vec<_> = verdicts.iter().map(row).collect();
+    table(["SUBSCRIPTION", "VERDICT", "WHY"], &rows)
+}

@@ -1,0 +1,183 @@
+//! The commands. Each is one file; errors go to standard error, one line `herald: …` each.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod check;
+mod client;
+mod explain;
+mod list;
+mod r#match;
+mod send;
+mod serve;
+mod show;
+mod status;
+mod table;
+
+use crate::demo;
+
+/// Routes cloud operation events to the people and programs that must react to them.
+#[derive(Debug, Parser)]
+#[command(name = "herald", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the router; SIGHUP reloads, SIGTERM drains and stops
+    Serve(serve::Arguments),
+    /// Run the router with stand-ins for all sinks and send sample events through it
+    Demo(demo::Arguments),
+    /// Check a configuration: all mistakes together, then its tests
+    Check(check::Arguments),
+    /// Print the events that match a pattern: grep for events
+    Match(r#match::Arguments),
+    /// Say for each subscription whether an event matches, and if not, why not
+    Explain(explain::Arguments),
+    /// Send events to a running router
+    Send(send::Arguments),
+    /// Show how a running router stands
+    Status(status::Arguments),
+    /// List events, newest first
+    Events(list::EventArguments),
+    /// List deliveries, newest first
+    Deliveries(list::DeliveryArguments),
+    /// List dead letters, newest first
+    Dead(list::DeadArguments),
+    /// Show one event or delivery with everything that followed
+    Show(show::Arguments),
+    /// Have a running router reload its configuration
+    Reload(status::ReloadArguments),
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Bodies that were refused
+    #[command(hide = true)]
+    Refused(NotBuilt),
+    /// Make deliveries due again
+    #[command(hide = true)]
+    Replay(NotBuilt),
+    /// Suppress deliveries that wait
+    #[command(hide = true)]
+    Cancel(NotBuilt),
+    /// Test, pause or resume a sink
+    #[command(hide = true)]
+    Sink(NotBuilt),
+    /// Copy the journal while it is in use
+    #[command(hide = true)]
+    Backup(NotBuilt),
+    /// Print the JSON Schema of the configuration
+    #[command(hide = true)]
+    Schema(NotBuilt),
+}
+
+/// A command of the contract whose machinery is not there; it takes anything and says so.
+#[derive(Debug, clap::Args)]
+struct NotBuilt {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    anything: Vec<String>,
+}
+
+/// What a command failed with: lines for people, each printed after `herald: `.
+#[derive(Debug)]
+pub(crate) struct Failure(pub(crate) Vec<String>);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string().lines().map(str::to_owned).collect())
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(vec![text.into()])
+    }
+}
+
+/// Runs the command that the arguments name and gives the exit code: 0, 1 for a failure, 2 for a
+/// wrong use.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Command::Completions { shell } => completions(shell),
+        Command::Man => man(),
+        Command::Refused(_) => not_built("refused"),
+        Command::Replay(_) => not_built("replay"),
+        Command::Cancel(_) => not_built("cancel"),
+        Command::Sink(_) => not_built("sink"),
+        Command::Backup(_) => not_built("backup"),
+        Command::Schema(_) => not_built("schema"),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Match(arguments) => return r#match::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Serve(arguments) => block_on(serve::run(&arguments)),
+        Command::Demo(arguments) => block_on(demo::run(arguments)),
+        Command::Send(arguments) => block_on(send::run(arguments)),
+        Command::Status(arguments) => block_on(status::run(arguments)),
+        Command::Events(arguments) => block_on(list::events(arguments)),
+        Command::Deliveries(arguments) => block_on(list::deliveries(arguments)),
+        Command::Dead(arguments) => block_on(list::dead(arguments)),
+        Command::Show(arguments) => block_on(show::run(arguments)),
+        Command::Reload(arguments) => block_on(status::reload(arguments)),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Failure(lines)) => {
+            for line in lines {
+                eprintln!("herald: {line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What every command gives.
+pub(crate) type Done = Result<ExitCode, Failure>;
+
+fn block_on(command: impl Future<Output = Done>) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(command);
+    // A read of standard input cannot be interrupted; it must not hold up the exit.
+    runtime.shutdown_background();
+    done
+}
+
+fn not_built(command: &str) -> Done {
+    Err(Failure::new(format!(
+        "command `{command}` is not in this build"
+    )))
+}
+
+fn completions(shell: clap_complete::Shell) -> Done {
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "herald",
+        &mut std::io::stdout(),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn man() -> Done {
+    clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Arguments::command().debug_assert();
+    }
+}

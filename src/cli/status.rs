@@ -1,0 +1,96 @@
+//! `herald status` and `herald reload`
+
+use std::process::ExitCode;
+
+use reqwest::Method;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::Done;
+use super::client::{Client, Router, expect_success};
+use super::list::text;
+use super::table::table;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    router: Router,
+    /// Print the API's JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ReloadArguments {
+    #[command(flatten)]
+    router: Router,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Done {
+    let client = Client::new(arguments.router)?;
+    let answer: Box<RawValue> = client.get("/v1/status", &[]).await?;
+    if arguments.json {
+        println!("{answer}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let status: Value = serde_json::from_str(answer.get())?;
+    let total = |key: &str| text(&status, &["totals", key]);
+    println!(
+        "herald {}, {} events recorded, {} subscriptions in force",
+        text(&status, &["version"]),
+        total("events"),
+        text(&status, &["subscriptions"])
+    );
+    println!(
+        "planned {} = delivered {} + dead {} + suppressed {} + pending {} + removed {}{}",
+        total("planned"),
+        total("delivered"),
+        total("dead"),
+        total("suppressed"),
+        total("pending"),
+        total("removed"),
+        if status["conserved"] == true {
+            ""
+        } else {
+            "  NOT CONSERVED: please report this"
+        },
+    );
+    let sinks = status["sinks"].as_array().cloned().unwrap_or_default();
+    let row = |sink: &Value| {
+        ["name", "kind", "state", "pending", "oldest", "endpoint"].map(|key| text(sink, &[key]))
+    };
+    let rows: Vec<_> = sinks.iter().map(row).collect();
+    if !rows.is_empty() {
+        println!();
+        print!(
+            "{}",
+            table(
+                ["SINK", "KIND", "STATE", "PENDING", "OLDEST", "ENDPOINT"],
+                &rows
+            )
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn reload(arguments: ReloadArguments) -> Done {
+    let client = Client::new(arguments.router)?;
+    let response = client
+        .send(client.request(Method::POST, "/v1/reload"))
+        .await?;
+    let report: Value = expect_success(response)
+        .await?
+        .json()
+        .await
+        .unwrap_or_default();
+    for note in report["notes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        eprintln!("herald: {note}");
+    }
+    println!("reloaded");
+    Ok(ExitCode::SUCCESS)
+}

@@ -7,8 +7,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use herald_model::{RetrySchedule, Sink};
 
+use crate::config;
 use crate::intake::Limits;
-use crate::journal::{GenerationNo, SinkNo};
+use crate::journal::{GenerationNo, SinkNo, SubscriptionNo};
 use crate::plan::Subscription;
 use crate::render::{Setting, Templates};
 
@@ -80,5 +81,17 @@ impl WayOut {
         self.subscription_templates
             .get(subscription)
             .unwrap_or(&self.templates)
+    }
+}
+
+/// A subscription that judges but plans nothing: for verdicts without a journal.
+pub fn judging(settings: &config::Subscription) -> Subscription {
+    Subscription {
+        number: SubscriptionNo(0),
+        name: Arc::clone(&settings.name),
+        pattern: settings.pattern.clone(),
+        owner: settings.owner.clone(),
+        to: Vec::new(),
+        expires: settings.expires,
     }
 }

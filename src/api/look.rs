@@ -14,11 +14,12 @@ use super::State;
 use super::problem::Problem;
 use super::view::{DeliveryView, EventView, OperationView, VerdictView};
 use crate::config;
+use crate::in_force;
 use crate::intake;
 use crate::journal::{
     Cursor, DeliveryFilter, EventFilter, EventRow, Look, OperationFilter, PAGE_MAX, Page, Totals,
 };
-use crate::plan::{Subscription, Verdict};
+use crate::plan::Verdict;
 
 type Parameters = Query<BTreeMap<String, String>>;
 
@@ -82,7 +83,7 @@ pub(super) async fn event(
     let row = row.ok_or_else(|| Problem::not_found("there is no event with this id"))?;
     let deliveries = state.journal.deliveries_of(row.number).await?;
     Ok(Json(EventPage {
-        verdicts: verdicts(&*state.journal, &row).await?,
+        verdicts: stored_verdicts(&*state.journal, &row).await?,
         deliveries: deliveries.iter().map(DeliveryView::of).collect(),
         event: EventView::of(&row),
     }))
@@ -107,7 +108,7 @@ pub(crate) async fn find_event(
 
 /// What every subscription of the event's own generation says of it: computed anew from the stored
 /// event, so it says what *was*.
-pub(crate) async fn verdicts(
+pub(crate) async fn stored_verdicts(
     journal: &dyn Look,
     row: &EventRow,
 ) -> Result<Vec<VerdictView>, crate::journal::Error> {
@@ -123,15 +124,8 @@ pub(crate) async fn verdicts(
     let event = intake::restore(row.id, Arc::clone(&row.text)).ok();
     let addressee = event.map_or_else(|| Addressee::User(String::new()), |event| event.addressee);
     let judge = |(name, text): &(Arc<str>, Arc<str>)| {
-        let rule = config::StoredSubscription::read(text).ok()?;
-        let subscription = Subscription {
-            number: crate::journal::SubscriptionNo(0),
-            name: Arc::clone(name),
-            pattern: rule.pattern,
-            owner: rule.owner,
-            to: Vec::new(),
-            expires: rule.expires,
-        };
+        let rule = config::Subscription::from_text(text).ok()?;
+        let subscription = in_force::judging(&rule);
         let verdict: Verdict = subscription.judge(&parsed.value, &addressee);
         Some(VerdictView::of(name, &verdict))
     };
@@ -212,16 +206,22 @@ pub(super) struct Sinks {
     sinks: Vec<SinkView>,
 }
 
+/// One way out.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SinkView {
-    name: String,
-    kind: Option<&'static str>,
-    endpoint: Option<String>,
+pub struct SinkView {
+    /// Its name.
+    pub name: String,
+    /// Its kind; absent when it is gone from the configuration.
+    pub kind: Option<&'static str>,
+    /// What its limits protect.
+    pub endpoint: Option<String>,
     /// `ready`, or `held` when it is gone from the configuration while deliveries wait.
-    state: &'static str,
-    pending: u64,
-    oldest: Option<Timestamp>,
+    pub state: &'static str,
+    /// Deliveries that wait for it.
+    pub pending: u64,
+    /// Receive time of the oldest of them.
+    pub oldest: Option<Timestamp>,
 }
 
 /// `GET /v1/sinks`
@@ -231,7 +231,8 @@ pub(super) async fn sinks(Extract(state): Extract<State>) -> Result<Json<Sinks>,
     }))
 }
 
-async fn sink_views(state: &State) -> Result<Vec<SinkView>, Problem> {
+/// How every way out stands, by name.
+pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::journal::Error> {
     let waiting = state.journal.sinks().await?;
     let in_force = state.current.load();
     let mut views: BTreeMap<String, SinkView> = BTreeMap::new();

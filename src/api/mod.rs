@@ -27,6 +27,8 @@ mod view;
 
 pub use explain::verdicts;
 pub use guard::Access;
+pub use look::SinkView;
+pub(crate) use look::{find_event, sink_views, stored_verdicts};
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
 
 /// What every route can reach.
@@ -41,7 +43,7 @@ pub struct State {
     /// Who may ask for what.
     pub access: Arc<arc_swap::ArcSwap<Access>>,
     /// Asks the running process for a reload and answers its report.
-    pub reload: operate::Reload,
+    pub reload: Reload,
     /// Counters.
     pub metrics: Arc<Metrics>,
 }

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::{Error, Origin, build};
 use crate::api::{Access, Report};
 use crate::clock;
-use crate::config::{Config, Machine, Reader, Strictness};
+use crate::config::{Config, Loaded, Machine, Reader, Strictness};
 use crate::in_force::Current;
 use crate::journal::Journal;
 
@@ -66,6 +66,21 @@ impl Reloader {
                 notes: error.to_string().lines().map(str::to_owned).collect(),
             },
         }
+    }
+
+    fn load(&self) -> Result<Loaded, Error> {
+        let Some(path) = &self.origin.path else {
+            return Err(Error::Sinks(vec![
+                "this router has no file to reload".to_owned(),
+            ]));
+        };
+        let kinds = self.origin.kinds;
+        let reader = Reader {
+            environment: &Machine,
+            strictness: Strictness::Serve,
+            kinds,
+        };
+        Ok(reader.load(path)?)
     }
 
     async fn take(&self) -> Result<Vec<String>, Error> {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Done, Failure};
 use crate::clock;
 use crate::config::{Config, Machine, Reader, Strictness, Test, TestEvent};
+use crate::in_force;
 use crate::intake::{self, Framing, Limits};
 
 #[derive(Debug, clap::Args)]
@@ -104,7 +105,7 @@ fn planned(config: &Config, test: &Test) -> Result<BTreeSet<String>, String> {
     let now = test.now.unwrap_or_else(clock::now);
     let sealed = draft.seal(EventId::from_uuid(Uuid::nil()), "test", now);
     let wanting = config.subscriptions.iter().filter(|settings| {
-        super::explain::judging(settings).wants(&sealed.value, &sealed.event.addressee)
+        in_force::judging(settings).wants(&sealed.value, &sealed.event.addressee)
     });
     let routes = wanting.flat_map(|settings| {
         settings

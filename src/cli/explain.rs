@@ -8,9 +8,8 @@ use super::{Done, Failure};
 use crate::api::VerdictView;
 use crate::api::verdicts;
 use crate::config::{Machine, Reader, Strictness};
+use crate::in_force;
 use crate::intake;
-use crate::journal::SubscriptionNo;
-use crate::plan::Subscription;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -41,7 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Done {
         batch_max: 1,
         depth_max: config.server.limits.depth_max,
     };
-    let subscriptions: Vec<_> = config.subscriptions.iter().map(judging).collect();
+    let subscriptions: Vec<_> = config.subscriptions.iter().map(in_force::judging).collect();
     let verdicts = verdicts(&body, &subscriptions, limits)
         .map_err(|refusal| Failure::new(format!("{}: {refusal}", arguments.event.display())))?;
     if arguments.json {
@@ -50,18 +49,6 @@ pub(super) fn run(arguments: &Arguments) -> Done {
         print!("{}", shown(&verdicts));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A subscription that judges but plans nothing.
-pub(super) fn judging(settings: &crate::config::Subscription) -> Subscription {
-    Subscription {
-        number: SubscriptionNo(0),
-        name: settings.name.clone(),
-        pattern: settings.pattern.clone(),
-        owner: settings.owner.clone(),
-        to: Vec::new(),
-        expires: settings.expires,
-    }
 }
 
 pub(super) fn shown(verdicts: &[VerdictView]) -> String {

@@ -244,8 +244,8 @@ struct Key {
 
 /// How a leaf can be found.
 enum Find {
-    /// By each of these keys; true when the key proves the leaf.
-    Keys(Vec<(u32, bool)>),
+    /// For each condition by one of some keys; true when the key proves the leaf.
+    Keys(Vec<Vec<(u32, bool)>>),
     /// By testing it on every event.
     Scan,
     Never,
@@ -307,18 +307,31 @@ impl Plan {
         }
         let mut keys = Vec::with_capacity(ways.len());
         for way in ways {
-            let Way::Key { kind, text, proof } = way else {
-                return Find::Scan;
+            let ends = match way {
+                Way::Key { kind, text, proof } => vec![(*kind, text, *proof)],
+                Way::EitherEnd { start, end } => {
+                    vec![
+                        (KeyKind::Prefix, start, false),
+                        (KeyKind::Suffix, end, false),
+                    ]
+                }
+                Way::Scan | Way::None => return Find::Scan,
             };
-            let cut = match lengths.get(&(node, *kind)) {
-                Some(allowed) => cut(*kind, text, allowed),
-                None => text,
-            };
-            if cut.is_empty() && matches!(kind, KeyKind::Prefix | KeyKind::Suffix) {
+            let mut choices = Vec::with_capacity(ends.len());
+            for (kind, text, proof) in ends {
+                let cut = match lengths.get(&(node, kind)) {
+                    Some(allowed) => cut(kind, text, allowed),
+                    None => text,
+                };
+                if !cut.is_empty() || !matches!(kind, KeyKind::Prefix | KeyKind::Suffix) {
+                    let proof = proof && cut.len() == text.len();
+                    choices.push((self.key(node, kind, cut, count, known), proof));
+                }
+            }
+            if choices.is_empty() {
                 return Find::Scan;
             }
-            let proof = *proof && cut.len() == text.len();
-            keys.push((self.key(node, *kind, cut, count, known), proof));
+            keys.push(choices);
         }
         Find::Keys(keys)
     }
@@ -382,7 +395,7 @@ impl Plan {
         for leaf in cover {
             match self.finds.get(leaf as usize) {
                 Some(Find::Keys(keys)) => {
-                    for &(key, proof) in keys {
+                    for (_, key, proof) in keys.iter().filter_map(|keys| self.rarest(keys)) {
                         let proven = (alone && proof).then_some(leaf);
                         added.push(Filing {
                             under: Under::Key(key),
@@ -460,14 +473,23 @@ impl Plan {
             }
             Find::Keys(keys) => Some(
                 keys.iter()
-                    .filter_map(|(key, _)| self.keys.get(*key as usize))
-                    .map(|key| {
-                        let kinds = self.kinds.get(&(key.node, key.kind)).copied().unwrap_or(1);
-                        f64::from(key.count) / f64::from(kinds)
-                    })
+                    .filter_map(|keys| self.rarest(keys))
+                    .map(|(cost, ..)| cost)
                     .sum(),
             ),
         }
+    }
+
+    /// The key that leads to the fewest rules an event, with that number as its cost.
+    fn rarest(&self, keys: &[(u32, bool)]) -> Option<(f64, u32, bool)> {
+        let cost = |&(place, proof): &(u32, bool)| {
+            let key = self.keys.get(place as usize)?;
+            let kinds = self.kinds.get(&(key.node, key.kind)).copied().unwrap_or(1);
+            Some((f64::from(key.count) / f64::from(kinds), place, proof))
+        };
+        keys.iter()
+            .filter_map(cost)
+            .min_by(|a, b| a.0.total_cmp(&b.0))
     }
 }
 

@@ -258,6 +258,8 @@ pub(super) enum Way {
         text: String,
         proof: bool,
     },
+    /// By its beginning or by its end, whichever fewer rules share; neither proves the condition.
+    EitherEnd { start: String, end: String },
     /// Only by testing the condition on every value of the field.
     Scan,
     /// Not at all: the condition holds where there is no value.
@@ -307,7 +309,11 @@ fn way(condition: &Condition) -> Way {
             (TextKind::PrefixIgnoreCase | TextKind::SuffixIgnoreCase, _) => Way::Scan,
             (_, ("", "")) => Way::Scan,
             (kind, (start, "")) => key(KeyKind::Prefix, start, kind == TextKind::Prefix),
-            (kind, (_, end)) => key(KeyKind::Suffix, end, kind == TextKind::Suffix),
+            (kind, ("", end)) => key(KeyKind::Suffix, end, kind == TextKind::Suffix),
+            (_, (start, end)) => Way::EitherEnd {
+                start: start.to_owned(),
+                end: end.to_owned(),
+            },
         },
         Condition::Exists(false) => Way::None,
         Condition::AnythingBut(_)

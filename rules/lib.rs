@@ -16,3 +16,6 @@ pub mod pattern;
 pub use explain::Explanation;
 pub use index::{Index, Scratch};
 pub use pattern::{COST_MAX, Mistake, Pattern};
+
+/// The written reference of the language, as Markdown. A test runs its examples.
+pub const REFERENCE: &str = include_str!("reference.md");

@@ -260,8 +260,10 @@ struct Plan {
     /// How many different keys a field has of a kind: the more, the more rarely one of them hits.
     kinds: HashMap<(u32, KeyKind), u32>,
     /// The lengths of prefixes and suffixes, rising, each with its keys.
-    lengths: HashMap<(u32, KeyKind), Vec<(u32, Vec<u32>)>>,
+    lengths: HashMap<(u32, KeyKind), Vec<KeysOfLength>>,
 }
+
+type KeysOfLength = (u32, Vec<u32>);
 
 /// Each length of prefixes or suffixes on a field costs a look-up an event. Beyond this many
 /// (chosen), texts are filed under their first bytes up to a length that is there already.

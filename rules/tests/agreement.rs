@@ -1,7 +1,7 @@
 //! The index, `explain` and the canonical text agree with the plain meaning of patterns.
 //!
 //! `PROPTEST_CASES` sets how many sets of rules are tried; each meets several events.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
 
 use std::collections::BTreeMap;
 

@@ -103,11 +103,18 @@ pub(crate) fn notification() -> Notification {
 #[derive(Default)]
 pub(crate) struct Memory {
     saved: Mutex<Vec<Vec<u8>>>,
-    /// Refuses to save.
-    pub(crate) is_full: bool,
+    is_full: bool,
 }
 
 impl Memory {
+    /// One that refuses to save.
+    pub(crate) fn full() -> Self {
+        Self {
+            is_full: true,
+            ..Self::default()
+        }
+    }
+
     /// The last checkpoint.
     pub(crate) fn last(&self) -> Option<Vec<u8>> {
         self.saved.lock().unwrap().last().cloned()

@@ -3,12 +3,12 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use tempfile::NamedTempFile;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
 
 /// The certificate, its key, and both as files.
 pub(crate) struct Identity {
@@ -54,7 +54,7 @@ impl Identity {
         let builder = match client {
             None => builder.with_no_client_auth(),
             Some(client) => {
-                let mut roots = tokio_rustls::rustls::RootCertStore::empty();
+                let mut roots = rustls::RootCertStore::empty();
                 roots.add(client.certificate.clone()).unwrap();
                 builder.with_client_cert_verifier(
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)

@@ -14,7 +14,7 @@ use lettre::transport::smtp::extension::ClientId;
 use tokio::net::TcpStream;
 
 use super::reply::{Step, Verdict, doing, expect, is_reply, verdict};
-use super::stream::UntilTls;
+use super::stream::Plain;
 
 /// When encryption begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl Server {
                 })?;
                 match (encryption, tls) {
                     (Encryption::StartTls, Some(tls)) => {
-                        let stream = Box::new(UntilTls::new(stream));
+                        let stream = Box::new(Plain::before_tls(stream));
                         let mut connection =
                             AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
                                 .await
@@ -119,9 +119,12 @@ impl Server {
                             .map_err(failed)?;
                         connection
                     }
-                    _ => AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello)
-                        .await
-                        .map_err(failed)?,
+                    _ => AsyncSmtpConnection::connect_with_transport(
+                        Box::new(Plain::new(stream)),
+                        &self.hello,
+                    )
+                    .await
+                    .map_err(failed)?,
                 }
             }
         };

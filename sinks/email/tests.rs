@@ -6,7 +6,7 @@ use herald_model::{Notification, Sink};
 
 use super::KIND;
 use crate::testing::settings::{mistake, read, sink};
-use crate::testing::smtp::{Act, Script, Server, Tls};
+use crate::testing::smtp::{Act, Cover, Script, Server};
 use crate::testing::tls::Identity;
 use crate::testing::{Memory, attempt, deliver, notification};
 
@@ -420,8 +420,8 @@ async fn both_kinds_of_tls_encrypt_and_check_the_certificate() {
     let (here, elsewhere) = (Identity::new(), Identity::new());
     for word in ["starttls", "implicit"] {
         let tls = match word {
-            "starttls" => Tls::StartTls(here.acceptor()),
-            _ => Tls::Implicit(here.acceptor()),
+            "starttls" => Cover::StartTls(here.acceptor()),
+            _ => Cover::Implicit(here.acceptor()),
         };
         let server = Script::new().tls(tls).start().await;
         let trusted = by_name(&server, &tls_keys(word, &here.ca()));
@@ -449,7 +449,7 @@ async fn without_starttls_nothing_is_sent() {
     );
 
     let server = Script::new()
-        .tls(Tls::StartTls(here.acceptor()))
+        .tls(Cover::StartTls(here.acceptor()))
         .on("STARTTLS", Act::Say("454 4.7.0 TLS not available"))
         .start()
         .await;
@@ -462,7 +462,7 @@ async fn without_starttls_nothing_is_sent() {
 async fn replies_injected_before_tls_are_not_believed() {
     let here = Identity::new();
     let server = Script::new()
-        .tls(Tls::StartTls(here.acceptor()))
+        .tls(Cover::StartTls(here.acceptor()))
         .on(
             "STARTTLS",
             Act::Say("220 go ahead\r\n250-injected\r\n250 AUTH PLAIN"),

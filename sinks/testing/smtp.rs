@@ -33,7 +33,7 @@ struct Rule {
 
 /// How the server encrypts.
 #[derive(Clone)]
-pub(crate) enum Tls {
+pub(crate) enum Cover {
     None,
     StartTls(TlsAcceptor),
     Implicit(TlsAcceptor),
@@ -43,7 +43,7 @@ pub(crate) enum Tls {
 #[derive(Clone)]
 pub(crate) struct Script {
     rules: Vec<Rule>,
-    tls: Tls,
+    tls: Cover,
     /// Mechanisms offered, as in `PLAIN LOGIN`.
     auth: Option<&'static str>,
 }
@@ -77,7 +77,7 @@ impl Script {
     pub(crate) fn new() -> Self {
         Self {
             rules: Vec::new(),
-            tls: Tls::None,
+            tls: Cover::None,
             auth: None,
         }
     }
@@ -97,7 +97,7 @@ impl Script {
         self
     }
 
-    pub(crate) fn tls(mut self, tls: Tls) -> Self {
+    pub(crate) fn tls(mut self, tls: Cover) -> Self {
         self.tls = tls;
         self
     }
@@ -172,13 +172,13 @@ struct Upgrade;
 impl Peer {
     async fn serve(mut self, stream: tokio::net::TcpStream) {
         match self.script.tls.clone() {
-            Tls::Implicit(acceptor) => {
+            Cover::Implicit(acceptor) => {
                 if let Ok(stream) = acceptor.accept(stream).await {
                     self.is_encrypted = true;
                     let _ = self.talk(BufReader::new(stream), true).await;
                 }
             }
-            Tls::StartTls(acceptor) => {
+            Cover::StartTls(acceptor) => {
                 let mut plain = BufReader::new(stream);
                 if let Ok(Upgrade) = self.talk(&mut plain, true).await
                     && let Ok(stream) = acceptor.accept(plain.into_inner()).await
@@ -187,7 +187,7 @@ impl Peer {
                     let _ = self.talk(BufReader::new(stream), false).await;
                 }
             }
-            Tls::None => {
+            Cover::None => {
                 let _ = self.talk(BufReader::new(stream), true).await;
             }
         }
@@ -311,7 +311,7 @@ impl Peer {
 
     fn hello(&self) -> String {
         let mut lines = vec!["test".to_owned(), "8BITMIME".to_owned()];
-        if matches!(self.script.tls, Tls::StartTls(_)) && !self.is_encrypted {
+        if matches!(self.script.tls, Cover::StartTls(_)) && !self.is_encrypted {
             lines.push("STARTTLS".to_owned());
         }
         lines.extend(self.script.auth.map(|auth| format!("AUTH {auth}")));

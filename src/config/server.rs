@@ -1,21 +1,26 @@
 //! `[server]`: where Herald listens, who may speak to it, and how much of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use herald_model::Secret;
-use jiff::tz::TimeZone;
+use herald_model::settings::Table;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use url::Url;
+
+use super::limits::{self, Limits};
+use super::reading::{File, with_places};
+use super::token::{self, Token};
 
 /// The face to the network.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// Where to listen. Beyond loopback only with `tokens`.
+    /// Where to listen, by default 127.0.0.1:8470. Beyond loopback only with `tokens`.
     pub listen: SocketAddr,
-    /// What a request's `Host` may be besides the listen address and `localhost`: names or
-    /// addresses, lower-case, with a port or without (any port).
+    /// What a request's `Host` may be besides the listen address and `localhost`: lower-case names
+    /// or addresses, with a port or without (then any).
     pub hosts: Vec<String>,
-    /// Longest time that stopping waits for open attempts.
+    /// Longest time that stopping waits for open attempts, 0s to 1h, by default 30s: what
+    /// Kubernetes grants before it kills.
     pub drain: Duration,
     /// Who may call; empty only on loopback, where every caller then has every role.
     pub tokens: Vec<Token>,
@@ -23,72 +28,75 @@ pub struct Server {
     pub limits: Limits,
     /// What links in notifications begin with; `None` for `http://` and the listen address.
     pub console_url: Option<Url>,
-    /// The zone in which built-in texts write times.
+    /// The zone in which built-in texts write times, by default UTC.
     pub time_zone: TimeZone,
 }
 
-/// A caller of the API.
-#[derive(Debug, Clone)]
-pub struct Token {
-    /// Who this is, for the journal's record of who asked.
-    pub name: String,
-    /// What the caller sends as bearer.
-    pub token: Secret,
-    /// What it may do; never empty.
-    pub roles: Vec<Role>,
-}
+/// Port 8470 is unassigned (IANA's port registry).
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8470);
+const DRAIN: Duration = Duration::from_secs(30);
+const DRAIN_MAX: Duration = Duration::from_secs(3_600);
 
-impl Token {
-    /// Whether the caller may do what `role` allows.
-    pub fn may(&self, role: Role) -> bool {
-        self.roles.contains(&role)
+/// Reads `[server]`.
+pub(super) fn read<'t>(file: &File<'t>, root: &Table<'t>) -> Server {
+    let table = file.section(root, "server");
+    let server = Server {
+        listen: listen(&table),
+        hosts: hosts(&table),
+        drain: table
+            .duration("drain", Duration::ZERO..=DRAIN_MAX)
+            .or(DRAIN),
+        tokens: token::read_all(&table),
+        limits: limits::read(&table),
+        console_url: table.url("console_url").optional(),
+        time_zone: time_zone(&table),
+    };
+    // A token with a mistake was reported; that it is there is what counts here.
+    let without_tokens = !table.names().any(|name| name == "token");
+    if without_tokens && !server.listen.ip().is_loopback() {
+        table.reading().mistake(
+            table.span_of("listen"),
+            "`server.listen`: other machines can reach this address, so callers need tokens; \
+             add a [[server.token]], or listen on 127.0.0.1",
+        );
     }
+    table.finish();
+    server
 }
 
-/// What a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Hand in events and operation results.
-    Intake,
-    /// Look at everything.
-    Read,
-    /// Replay, cancel, pause, reload.
-    Operate,
-    /// Approve follow-up actions.
-    Approve,
+fn listen(table: &Table<'_>) -> SocketAddr {
+    let text = table.text("listen").or(LISTEN.to_string());
+    text.parse().unwrap_or_else(|_| {
+        let text = format!(
+            "`server.listen`: `{text}` is no address with a port; write one as in \"{LISTEN}\""
+        );
+        table.reading().mistake(table.span_of("listen"), text);
+        LISTEN
+    })
 }
 
-impl Role {
-    /// All roles with their words in the file.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("intake", Self::Intake),
-        ("read", Self::Read),
-        ("operate", Self::Operate),
-        ("approve", Self::Approve),
-    ];
+fn hosts(table: &Table<'_>) -> Vec<String> {
+    let hosts = table.texts("hosts").or(Vec::new());
+    for (host, span) in with_places(table, "hosts", hosts.clone()) {
+        let misplaced = |c: char| c.is_whitespace() || matches!(c, '/' | '@' | '?' | '#' | '*');
+        if host.is_empty() || host.contains(misplaced) {
+            table.reading().mistake(
+                span,
+                "`server.hosts`: this is no host; write one as in \"herald.example.com\"",
+            );
+        }
+    }
+    hosts.iter().map(|host| host.to_ascii_lowercase()).collect()
 }
 
-/// How much is taken. A request that passes one of these is refused with the limit's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a body, after unpacking.
-    pub body_max: u64,
-    /// Events of one request.
-    pub batch_max: usize,
-    /// Levels of arrays and objects in a body.
-    pub depth_max: usize,
-    /// Bytes of one text in a body.
-    pub field_max: u64,
-    /// Bytes of a request's head.
-    pub header_max: u64,
-    /// Connections at a time; more wait to be accepted.
-    pub connections_max: usize,
-    /// Events at a time between intake and the journal's commit; more are answered `503`.
-    pub queue_max: usize,
-    /// Longest time for a request's head to arrive.
-    pub header_timeout: Duration,
-    /// Longest time for a body to arrive.
-    pub body_timeout: Duration,
-    /// How long a connection may stay open between requests.
-    pub idle_timeout: Duration,
+fn time_zone(table: &Table<'_>) -> TimeZone {
+    let name = table.text("time_zone").or("UTC".to_owned());
+    // The built-in database, so that a file means the same on every machine.
+    TimeZoneDatabase::bundled().get(&name).unwrap_or_else(|_| {
+        let text = format!(
+            "`server.time_zone`: `{name}` is no time zone; write one as in \"Asia/Shanghai\""
+        );
+        table.reading().mistake(table.span_of("time_zone"), text);
+        TimeZone::UTC
+    })
 }

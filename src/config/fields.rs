@@ -1,0 +1,157 @@
+//! The fields that events are known to have, for finding slips in patterns.
+//!
+//! Events are open: the cloud adds fields, and a pattern may name one that Herald has never seen.
+//! So an unknown field is a warning at most, and inside `content` only where it looks like a slip.
+
+use std::ops::Range;
+
+use herald_model::event::{EniOperation, EniStatus, Level};
+use herald_model::settings::{Reading, did_you_mean};
+use herald_rules::pattern::FieldTest;
+
+/// Top-level fields of an event: the canonical ones, then those that CloudMonitor's envelopes add.
+const TOP: [&str; 21] = [
+    "ver",
+    "id",
+    "product",
+    "resourceId",
+    "level",
+    "name",
+    "userId",
+    "regionId",
+    "eventTime",
+    "content",
+    "initiator",
+    "addressee",
+    "intake",
+    "cause",
+    "status",
+    "traceId",
+    "instanceName",
+    "groupId",
+    "ruleName",
+    "eventType",
+    "keyword",
+];
+
+/// Fields of the objects that Herald itself makes: complete, so anything else never matches.
+const MADE: [(&str, &[&str]); 4] = [
+    ("initiator", &["kind", "id"]),
+    ("addressee", &["kind", "id"]),
+    (
+        "intake",
+        &[
+            "source",
+            "format",
+            "receivedAt",
+            "duplicateKeys",
+            "conflict",
+            "test",
+            "badTime",
+        ],
+    ),
+    ("cause", &["delivery", "depth"]),
+];
+
+/// Fields of an ENI operation's `content`.
+const ENI_CONTENT: [&str; 5] = ["eniId", "operation", "eniStatus", "result", "requestId"];
+
+/// Top-level fields of CloudEvents and of AWS events, with what an event here calls the same.
+const FOREIGN: [(&str, &str); 4] = [
+    (
+        "source",
+        "`product` (\"ECS\" for acs.ecs), or `intake.source` for the way in",
+    ),
+    ("type", "`name`"),
+    ("data", "`content`"),
+    ("detail", "`content`"),
+];
+
+/// Reports fields of another form as mistakes, and warns of what looks like a slip. `place` gives
+/// the bytes of the file for a span of the pattern. Answers whether there was no mistake.
+pub(super) fn check(
+    reading: &Reading<'_>,
+    tests: &[FieldTest],
+    place: impl Fn(&Range<usize>) -> Range<usize>,
+) -> bool {
+    let mut sound = true;
+    for test in tests {
+        let Some((top, span)) = test.path.first().zip(test.spans.first()) else {
+            continue;
+        };
+        if let Some((_, instead)) = FOREIGN.iter().find(|(foreign, _)| foreign == top) {
+            let text = format!("events have no field `{top}`; test {instead} instead");
+            reading.mistake(place(span), text);
+            sound = false;
+        } else if let Some((at, text)) = slip(test) {
+            reading.warning(place(&test.spans[at]), text);
+        } else {
+            for (value, span) in &test.texts {
+                if let Some(text) = never(&test.path, value) {
+                    reading.warning(place(span), text);
+                }
+            }
+        }
+    }
+    sound
+}
+
+/// The step of the path that looks wrong, and why.
+fn slip(test: &FieldTest) -> Option<(usize, String)> {
+    let path: Vec<&str> = test.path.iter().map(String::as_str).collect();
+    let unknown = |field: &str, near: &str| {
+        format!(
+            "events are not known to have a field `{field}`, and without it nothing matches{near}"
+        )
+    };
+    match path.as_slice() {
+        [top, ..] if !TOP.contains(top) => Some((0, unknown(top, &did_you_mean(top, TOP)))),
+        ["content", field, ..] if !ENI_CONTENT.contains(field) => {
+            let near = did_you_mean(field, ENI_CONTENT);
+            (!near.is_empty()).then(|| (1, unknown(&format!("content.{field}"), &near)))
+        }
+        [top, field, ..] => {
+            let (_, fields) = MADE.iter().find(|(made, _)| made == top)?;
+            let near = did_you_mean(field, fields.iter().copied());
+            let text = unknown(&format!("{top}.{field}"), &near);
+            (!fields.contains(field)).then_some((1, text))
+        }
+        _ => None,
+    }
+}
+
+/// Why no event has `value` in the field at `path`, where that is known.
+fn never(path: &[String], value: &str) -> Option<String> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let upper = value.to_uppercase();
+    match path.as_slice() {
+        ["level"]
+            if Level::URGENT_FIRST
+                .iter()
+                .all(|level| level.as_str() != value) =>
+        {
+            let levels = Level::URGENT_FIRST.map(Level::as_str);
+            let near = if levels.contains(&upper.as_str()) {
+                format!("; write `{upper}`")
+            } else {
+                did_you_mean(value, levels)
+            };
+            Some(format!(
+                "no level is written `{value}`: there are INFO, WARN and CRITICAL{near}"
+            ))
+        }
+        ["product"] if upper != value => Some(format!(
+            "products are upper-case in events; write `{upper}`"
+        )),
+        ["content", "operation"] => misspelt(value, EniOperation::KNOWN),
+        ["content", "eniStatus"] => misspelt(value, EniStatus::KNOWN),
+        _ => None,
+    }
+}
+
+/// Values are open too: only what is close to a known one looks like a slip.
+fn misspelt(value: &str, known: &[&str]) -> Option<String> {
+    let near = did_you_mean(value, known.iter().copied());
+    (!known.contains(&value) && !near.is_empty())
+        .then(|| format!("`{value}` is no value that events are known to have{near}"))
+}

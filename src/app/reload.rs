@@ -84,17 +84,7 @@ impl Reloader {
     }
 
     async fn take(&self) -> Result<Vec<String>, Error> {
-        let Some(path) = &self.origin.path else {
-            return Err(Error::Sinks(vec![
-                "this router has no file to reload".to_owned(),
-            ]));
-        };
-        let reader = Reader {
-            environment: &Machine,
-            strictness: Strictness::Serve,
-            kinds: self.origin.kinds,
-        };
-        let loaded = reader.load(path)?;
+        let loaded = self.load()?;
         let config = loaded.config;
         let in_force =
             build::in_force(&config, &self.console_url, &*self.journal, clock::now()).await?;

@@ -84,6 +84,15 @@ impl WayOut {
     }
 }
 
+/// The limits of bodies that a configuration sets.
+pub fn limits(limits: &config::Limits) -> Limits {
+    Limits {
+        batch_max: limits.batch_max,
+        depth_max: limits.depth_max,
+        field_max: usize::try_from(limits.field_max).unwrap_or(usize::MAX),
+    }
+}
+
 /// A subscription that judges but plans nothing: for verdicts without a journal.
 pub fn judging(settings: &config::Subscription) -> Subscription {
     Subscription {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use herald_model::EventId;
 use jiff::Timestamp;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::in_force::{Current, InForce, Source};
@@ -22,6 +23,9 @@ mod tests;
 pub struct Pipeline {
     journal: Arc<dyn Journal>,
     current: Current,
+    /// `server.queue_max`: items between intake and the journal's commit.
+    places: Arc<Semaphore>,
+    places_max: usize,
 }
 
 /// What a body holds.
@@ -47,9 +51,16 @@ pub enum Answer {
 }
 
 impl Pipeline {
-    /// A pipeline into `journal` by the configuration in force.
-    pub fn new(journal: Arc<dyn Journal>, current: Current) -> Self {
-        Self { journal, current }
+    /// A pipeline into `journal` by the configuration in force, holding at most `queue_max` items
+    /// at a time.
+    pub fn new(journal: Arc<dyn Journal>, current: Current, queue_max: usize) -> Self {
+        let places_max = queue_max.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            journal,
+            current,
+            places: Arc::new(Semaphore::new(places_max)),
+            places_max,
+        }
     }
 
     /// Takes a body from `source`: one answer per item, in order. A bad item never takes the
@@ -66,8 +77,10 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Vec<Answer>, Error> {
         let in_force = self.current.load_full();
+        let items = intake::items(body, framing, in_force.limits);
+        let _places = self.places_for(items.len())?;
         let mut batch = Batch::default();
-        for item in intake::items(body, framing, in_force.limits) {
+        for item in items {
             let entry = item.and_then(|item| match bringing {
                 Bringing::Events => event(&in_force, source, &item, now),
                 Bringing::Operations => operation(&in_force, source, &item, now),
@@ -75,6 +88,16 @@ impl Pipeline {
             batch.push(entry);
         }
         batch.record(&*self.journal).await
+    }
+
+    /// Room for so many items, or the answer to try again: waiting here would only move the queue
+    /// into memory.
+    fn places_for(&self, items: usize) -> Result<SemaphorePermit<'_>, Error> {
+        let wanted = u32::try_from(items.clamp(1, self.places_max)).unwrap_or(u32::MAX);
+        let waiting = self.places_max - self.places.available_permits();
+        self.places
+            .try_acquire_many(wanted)
+            .map_err(|_| Error::Overloaded { waiting })
     }
 }
 

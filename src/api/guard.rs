@@ -28,6 +28,8 @@ pub struct Access {
     pub source_tokens: HashMap<String, Vec<Secret>>,
     /// Longest body in bytes.
     pub body_max: u64,
+    /// Longest time for a body to arrive.
+    pub body_timeout: std::time::Duration,
 }
 
 /// Lets a request through, or answers why not.

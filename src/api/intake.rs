@@ -92,10 +92,17 @@ async fn take(state: &State, source: &Source, bringing: Bringing, request: Reque
         Ok(framing) => framing,
         Err(why) => return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why),
     };
-    let body_max = state.access.load().body_max;
-    let body = match read(body, &parts.headers, body_max).await {
-        Ok(body) => body,
-        Err(response) => return response,
+    let (body_max, patience) = {
+        let access = state.access.load();
+        (access.body_max, access.body_timeout)
+    };
+    let body = match tokio::time::timeout(patience, read(body, &parts.headers, body_max)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(response)) => return response,
+        Err(_) => {
+            let why = "the body did not arrive within `server.body_timeout`";
+            return failed(StatusCode::REQUEST_TIMEOUT, why);
+        }
     };
     match state
         .pipeline

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 use super::Error;
 use crate::api::Access;
 use crate::config::{self, Config};
-use crate::in_force::{InForce, Source, WayOut};
-use crate::intake;
+use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Generation, Journal, Rules, SinkNo};
 use crate::plan::{Subscription, Target};
 use crate::render::{Part, Setting, Templates};
@@ -54,10 +53,7 @@ pub(super) async fn in_force(
     }
     Ok(InForce {
         generation: generation.number,
-        limits: intake::Limits {
-            batch_max: config.server.limits.batch_max,
-            depth_max: config.server.limits.depth_max,
-        },
+        limits: in_force::limits(&config.server.limits),
         dedup_window: config.journal.dedup_window,
         announcing: announcing(config),
         sources: sources(config),
@@ -215,5 +211,6 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
         tokens: server.tokens.clone(),
         source_tokens: config.sources.iter().map(tokens).collect(),
         body_max: server.limits.body_max,
+        body_timeout: server.limits.body_timeout,
     }
 }

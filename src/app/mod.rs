@@ -114,7 +114,11 @@ async fn start_on(
 
     let (reload, asked) = mpsc::channel(1);
     let state = api::State {
-        pipeline: Pipeline::new(Arc::clone(&journal), Arc::clone(&current)),
+        pipeline: Pipeline::new(
+            Arc::clone(&journal),
+            Arc::clone(&current),
+            config.server.limits.queue_max,
+        ),
         journal: Arc::clone(&journal),
         current: Arc::clone(&current),
         access: Arc::clone(&access),

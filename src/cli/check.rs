@@ -11,7 +11,7 @@ use super::{Done, Failure};
 use crate::clock;
 use crate::config::{Config, Machine, Reader, Strictness, Test, TestEvent};
 use crate::in_force;
-use crate::intake::{self, Framing, Limits};
+use crate::intake::{self, Framing};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -92,10 +92,7 @@ fn planned(config: &Config, test: &Test) -> Result<BTreeSet<String>, String> {
         TestEvent::File(path) => std::fs::read(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?,
     };
-    let limits = Limits {
-        batch_max: 1,
-        depth_max: config.server.limits.depth_max,
-    };
+    let limits = in_force::limits(&config.server.limits);
     let item = intake::items(&body, Framing::Document, limits).pop();
     let received = item
         .ok_or("the test has no event")?

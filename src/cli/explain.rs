@@ -9,7 +9,6 @@ use crate::api::VerdictView;
 use crate::api::verdicts;
 use crate::config::{Machine, Reader, Strictness};
 use crate::in_force;
-use crate::intake;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -36,10 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Done {
             arguments.event.display()
         ))
     })?;
-    let limits = intake::Limits {
-        batch_max: 1,
-        depth_max: config.server.limits.depth_max,
-    };
+    let limits = in_force::limits(&config.server.limits);
     let subscriptions: Vec<_> = config.subscriptions.iter().map(in_force::judging).collect();
     let verdicts = verdicts(&body, &subscriptions, limits)
         .map_err(|refusal| Failure::new(format!("{}: {refusal}", arguments.event.display())))?;

@@ -31,6 +31,8 @@ pub struct Limits {
     pub batch_max: usize,
     /// How deep arrays and objects may stand in one another.
     pub depth_max: usize,
+    /// Bytes of one text.
+    pub field_max: usize,
 }
 
 impl Default for Limits {
@@ -38,6 +40,7 @@ impl Default for Limits {
         Self {
             batch_max: 1_000,
             depth_max: 64,
+            field_max: 1 << 20,
         }
     }
 }
@@ -138,6 +141,12 @@ fn parse(bytes: &[u8], offset: usize, limits: Limits) -> Result<Received, Refusa
         depth_max: limits.depth_max,
     };
     match json::parse(bytes, json_limits) {
+        Ok(parsed) if longest_text(&parsed.value) > limits.field_max => {
+            Err(Refusal::whole(format!(
+                "a text is longer than `server.field_max`, {} bytes",
+                limits.field_max
+            )))
+        }
         Ok(parsed) => Ok(Received {
             value: parsed.value,
             duplicate_keys: parsed.duplicate_keys,
@@ -148,6 +157,21 @@ fn parse(bytes: &[u8], offset: usize, limits: Limits) -> Result<Received, Refusa
             error.reason,
             error.offset + offset
         ))),
+    }
+}
+
+/// Bytes of the longest text in a value, keys included.
+fn longest_text(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(elements) => elements.iter().map(longest_text).max().unwrap_or(0),
+        Value::Object(object) => {
+            let lengths = object
+                .iter()
+                .map(|(key, value)| key.len().max(longest_text(value)));
+            lengths.max().unwrap_or(0)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
     }
 }
 

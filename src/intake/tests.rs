@@ -288,6 +288,21 @@ fn depth_and_count_are_bounded_by_name() {
 }
 
 #[test]
+fn a_text_that_is_too_long_names_the_limit() {
+    let limits = Limits {
+        field_max: 10,
+        ..Limits::default()
+    };
+    let refusal = items(br#"{"content":"12345678901"}"#, Framing::Document, limits).remove(0);
+    assert!(
+        refusal
+            .unwrap_err()
+            .reason
+            .contains("`server.field_max`, 10 bytes")
+    );
+}
+
+#[test]
 fn a_bad_line_does_not_take_the_others_with_it() {
     let body = format!("{SAMPLE}\n\n@not json\r\n{MASKED}\n");
     let items = items(body.as_bytes(), Framing::Lines, Limits::default());

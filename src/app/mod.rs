@@ -27,6 +27,7 @@ use crate::telemetry::Metrics;
 
 mod build;
 mod reload;
+mod watch;
 
 /// Pause between two sweeps that found nothing more. Chosen: retention is a matter of days.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
@@ -153,6 +154,14 @@ async fn start_on(
         config.journal.dedup_window,
         stop_dispatch.clone(),
     ));
+    let mut others = vec![sweep];
+    if let Some(path) = origin.path.clone() {
+        others.push(tokio::spawn(watch::watch(
+            path,
+            reload.clone(),
+            stop_dispatch.clone(),
+        )));
+    }
     let reloader = reload::Reloader {
         origin,
         journal: Arc::clone(&journal),
@@ -162,7 +171,7 @@ async fn start_on(
         console_url,
         started_with: config,
     };
-    let reloading = tokio::spawn(reloader.run(asked, stop_dispatch.clone()));
+    others.push(tokio::spawn(reloader.run(asked, stop_dispatch.clone())));
     Ok(Running {
         address,
         journal,
@@ -173,7 +182,7 @@ async fn start_on(
         cut,
         dispatch,
         intake,
-        others: vec![sweep, reloading],
+        others,
     })
 }
 

@@ -1,7 +1,12 @@
 //! quamina, written by other people, agrees on what both languages have.
 //!
 //! Left out, because the two differ there on purpose: see `DIFFERENCES` in this crate's README.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    reason = "a test"
+)]
 
 use std::collections::BTreeMap;
 

@@ -2,6 +2,7 @@
 //! saying here how its far side plays each part.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use herald_model::{Outcome, Sink, SinkKind};
@@ -205,6 +206,24 @@ fn the_example_is_accepted_and_its_sink_can_be_made() {
         let endpoint = sink.endpoint();
         assert!(endpoint.as_str().starts_with(kind.name), "{endpoint}");
         assert!(sink.time_limit() > Duration::ZERO);
+    }
+}
+
+#[test]
+fn the_page_of_a_kind_names_every_key() {
+    for kind in ALL {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(kind.name)
+            .join("README.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let read = read(kind, kind.example);
+        for key in read.keys.iter().filter(|key| *key != "kind") {
+            let is_named = page
+                .lines()
+                .filter_map(|line| line.split('|').nth(1))
+                .any(|cell| cell.contains(&format!("`{key}`")));
+            assert!(is_named, "{} says nothing of `{key}`", kind.name);
+        }
     }
 }
 

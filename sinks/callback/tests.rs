@@ -129,6 +129,21 @@ async fn the_status_line_decides_whatever_becomes_of_the_body() {
 }
 
 #[tokio::test]
+async fn an_endless_answer_is_not_waited_for() {
+    let act = Act::Endless(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "10\r\n0123456789abcdef\r\n",
+    );
+    let server = Server::start([act]).await;
+    let started = std::time::Instant::now();
+    assert_eq!(
+        attempt(&*to(&server, "timeout = \"60s\"")).await.0,
+        "delivered"
+    );
+    assert!(started.elapsed().as_secs() < 30, "waited for the end");
+}
+
+#[tokio::test]
 async fn what_went_out_may_have_arrived() {
     for act in [
         Act::SayAndCut(Vec::new()),

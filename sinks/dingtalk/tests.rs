@@ -408,7 +408,7 @@ async fn an_action_card_has_buttons() {
 
 #[tokio::test]
 async fn long_texts_are_cut_where_an_item_ends() {
-    let item = |n: usize| format!("- **eni-{n:04}** \"弹性网卡\" \\_ {}\n", "x".repeat(60));
+    let item = |n: usize| format!("- **eni-{n:04}** \"弹性网卡\"\n  \\_ {}\n", "x".repeat(60));
     let text: String = (0..300).map(item).collect();
     let rendered = Rendered {
         title: "300 events".to_owned(),

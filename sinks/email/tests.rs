@@ -210,6 +210,12 @@ async fn nothing_in_an_event_can_add_a_header_or_end_the_text() {
         "bare\rCR\n.\n.\r\nMAIL FROM:<evil@example.com>\u{0}".to_owned() + &"长".repeat(2_000);
     let mail = mailed(&notification).await;
     assert!(!mail.contains("\nBcc:"), "{mail}");
+    notification.rendered.text = "bare\rCR\n.\n.\r\nMAIL FROM:<evil@example.com>".to_owned();
+    let mail = mail + &mailed(&notification).await;
+    assert!(
+        mail.contains("\r\nbare\r\nCR\r\n.\r\n.\r\nMAIL FROM"),
+        "{mail}"
+    );
     for line in mail.split("\r\n") {
         assert!(
             line.len() <= 998 && !line.contains(['\r', '\n', '\0']),
@@ -473,6 +479,8 @@ async fn replies_injected_before_tls_are_not_believed() {
     let (word, reason) = attempt(&*by_name(&server, &keys)).await;
     assert_ne!(word, "delivered", "{reason}");
     assert!(server.mails().is_empty());
+    // The handshake met the injected bytes, so nothing was said inside TLS.
+    assert_eq!(server.commands().len(), 2, "{:?}", server.commands());
 }
 
 #[tokio::test]

@@ -78,6 +78,52 @@ async fn every_status_has_its_outcome() {
 }
 
 #[tokio::test]
+async fn the_configuration_may_say_what_a_status_means() {
+    for (status, meaning) in [
+        ("404 Not Found", "transient"),
+        ("409 Conflict", "delivered"),
+        ("422 Unprocessable Content", "sink-fault"),
+        ("503 Service Unavailable", "permanent"),
+        ("410 Gone", "permanent"),
+    ] {
+        let server = Server::start([Act::answer(status, "", "")]).await;
+        let keys = format!("[sink.it.statuses]\n{} = \"{meaning}\"", &status[..3]);
+        let outcomes = deliver(&*to(&server, &keys), &notification(), &Memory::default()).await;
+        assert_eq!(outcomes.of(0).as_str(), meaning, "{status}");
+        assert_eq!(outcomes.signal, Signal::None);
+    }
+}
+
+#[tokio::test]
+async fn cloudevents_in_both_modes() {
+    let server = Server::start([Act::ok("")]).await;
+    let mut digest = notification();
+    digest.items.push(digest.items[0].clone());
+    for (format, notification) in [
+        ("cloudevents", notification()),
+        ("cloudevents-binary", notification()),
+        ("cloudevents-binary", digest),
+    ] {
+        let sink = to(&server, &format!("format = {format:?}"));
+        deliver(&*sink, &notification, &Memory::default()).await;
+    }
+    let [structured, binary, batch] = server.requests().try_into().unwrap();
+    let content_type = "application/cloudevents+json; charset=utf-8";
+    assert_eq!(structured.header("content-type"), content_type);
+    assert!(structured.body.starts_with(r#"{"specversion":"1.0","#));
+    assert_eq!(binary.header("content-type"), "application/json");
+    assert_eq!(binary.header("ce-source"), "acs.ecs");
+    assert!(binary.body.starts_with(r#"{"eniId":"#), "{}", binary.body);
+    let content_type = "application/cloudevents-batch+json; charset=utf-8";
+    assert_eq!(batch.header("content-type"), content_type);
+    assert!(batch.body.starts_with(r#"[{"specversion"#) && !batch.has("ce-id"));
+    // Standard Webhooks and CloudEvents combine.
+    for request in [structured, binary, batch] {
+        assert!(request.has("webhook-id") && request.has("webhook-signature"));
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed() {
     let elsewhere = Server::start([Act::ok("")]).await;
     let location = format!("Location: {}/\r\n", elsewhere.url());
@@ -388,6 +434,14 @@ fn mistakes_in_the_settings() {
         (
             &format!("{url}headers.X = \"a\\nb\""),
             "`sink.it.headers.X`: a header's value is one line of visible characters",
+        ),
+        (
+            &format!("{url}statuses.999 = \"transient\""),
+            "`sink.it.statuses.999`: this is no status; write one from 200 to 599, as in 404 = \"transient\"",
+        ),
+        (
+            &format!("{url}statuses.404 = \"maybe\""),
+            "`sink.it.statuses.404`: `maybe` is none of `delivered`, `transient`, `permanent`, `sink-fault`",
         ),
         (
             &format!("{url}method = \"GET\""),

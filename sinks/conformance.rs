@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use herald_model::{Outcome, Sink, SinkKind};
@@ -352,6 +353,49 @@ async fn sinks_that_share_an_endpoint_say_so() {
         let far = far(kind, Part::Accepts).await;
         assert_eq!(far.sink(kind, "").endpoint(), far.sink(kind, "").endpoint());
     }
+}
+
+/// What is logged while the tests of this process run.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_even_at_trace() {
+    let log = Log::default();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer({
+            let log = log.clone();
+            move || log.clone()
+        })
+        .init();
+    for kind in ALL {
+        outcome(kind, Part::Accepts).await;
+        outcome(kind, Part::Refuses).await;
+    }
+    let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    // The libraries do log at this level, or the test would prove nothing.
+    assert!(
+        logged.contains("hyper_util") && logged.contains("127.0.0.1"),
+        "{logged}"
+    );
+    for secret in PLANTED {
+        let line = logged.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None);
+    }
+    let login = "AGhlcmFsZABjb3JyZWN0IGhvcnNlIGJhdHRlcnkgc3RhcGxl";
+    assert!(!logged.contains(login), "the login in base64");
 }
 
 #[tokio::test]

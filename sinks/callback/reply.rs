@@ -7,7 +7,7 @@ use herald_model::{Outcome, Outcomes, Signal};
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::http::{Answer, Failure};
+use crate::http::{Answer, Failure, http_date};
 use crate::said::Redactor;
 
 /// The longest wait that a `Retry-After` may ask for. Chosen: an hour is the longest step of the
@@ -124,18 +124,6 @@ fn not_before(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
         false => http_date(text)?,
     };
     (wanted > now).then(|| wanted.min(at_most))
-}
-
-/// The three forms of a date that RFC 9110 section 5.6.7 asks recipients to take.
-fn http_date(text: &str) -> Option<Timestamp> {
-    if let Ok(date) = jiff::fmt::rfc2822::parse(text) {
-        return Some(date.timestamp());
-    }
-    ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
-        .into_iter()
-        .find_map(|format| jiff::civil::DateTime::strptime(format, text).ok())
-        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok())
-        .map(|date| date.timestamp())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::KIND;
 use crate::testing::http::{Act, Server};
 use crate::testing::settings::{mistake, read, sink};
 use crate::testing::tls::Identity;
-use crate::testing::{EVENT, Memory, attempt, deliver, message, notification};
+use crate::testing::{EVENT, Memory, at_once, attempt, deliver, message, notification};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -191,7 +191,7 @@ async fn an_endless_answer_is_not_waited_for() {
 
 #[tokio::test]
 async fn what_went_out_may_have_arrived() {
-    for act in [
+    let acts = [
         Act::SayAndCut(Vec::new()),
         Act::SayAndCut(b"HTTP/1.1 20".to_vec()),
         Act::SayAndCut(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
@@ -199,11 +199,13 @@ async fn what_went_out_may_have_arrived() {
         Act::SayAndHang(Vec::new()),
         Act::SayAndHang(b"HTTP/1.1 200 OK\r\n".to_vec()),
         Act::Endless("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n"),
-    ] {
+    ];
+    at_once(acts.map(|act| async move {
         let server = Server::start([act.clone()]).await;
         let (word, reason) = attempt(&*to(&server, "timeout = \"1s\"")).await;
         assert_eq!(word, "unknown", "{act:?}: {reason}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -268,6 +268,20 @@ async fn later_attempts_lose_patience() {
 }
 
 #[tokio::test]
+async fn a_wrong_clock_is_measured() {
+    let body = r#"{"errcode":310000,"errmsg":"invalid timestamp"}"#;
+    for (date, words) in [
+        ("Fri, 02 Jan 2026 01:00:00 GMT", "s ahead of DingTalk's)"),
+        ("Fri, 02 Jan 2026 23:00:00 GMT", "s behind DingTalk's)"),
+        ("yesterday", "this machine's clock is off)"),
+    ] {
+        let act = Act::answer("200 OK", &format!("Date: {date}\r\n"), body);
+        let outcome = outcomes(act, 2).await.of(0);
+        assert!(outcome.reason().ends_with(words), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_status_other_than_200_is_no_success_whatever_the_body() {
     for (status, body, word) in [
         ("500 Oops", r#"{"errcode":0,"errmsg":"ok"}"#, "transient"),

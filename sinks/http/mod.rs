@@ -5,6 +5,7 @@
 //! rest), or a [`Failure`] that says how far the request got, because only that decides whether it
 //! may have arrived.
 
+mod date;
 mod resolve;
 mod target;
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use crate::guard::{Guard, Refused};
 use crate::said::{KEPT, one_line};
 
+pub(crate) use date::http_date;
 pub(crate) use target::Target;
 
 /// How much of an answer is read. What comes after is not waited for. Chosen: above the longest

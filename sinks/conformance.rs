@@ -160,7 +160,14 @@ impl Far {
 /// One attempt against a far side that plays `part`, within the sink's own limit.
 async fn outcome(kind: &SinkKind, part: Part) -> Outcome {
     let far = far(kind, part).await;
-    let sink = far.sink(kind, "timeout = \"1s\"");
+    // Short only where nothing is going to be said: a busy machine must not change the outcome.
+    let sink = far.sink(
+        kind,
+        match part {
+            Part::Silent | Part::Swallows => "timeout = \"1s\"",
+            _ => "",
+        },
+    );
     let started = Instant::now();
     let outcome = deliver(&*sink, &notification(), &Memory::default())
         .await

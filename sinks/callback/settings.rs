@@ -321,6 +321,7 @@ impl SinkConfig for Config {
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
             guard: self.guard.clone(),
+            is_encrypted: self.target.is_encrypted(),
             ca: self.ca.clone(),
             identity: self.identity.clone(),
         })?;

@@ -168,7 +168,7 @@ async fn the_status_line_decides_whatever_becomes_of_the_body() {
         ),
     ] {
         let server = Server::start([act.clone()]).await;
-        let (word, reason) = attempt(&*to(&server, "timeout = \"1s\"")).await;
+        let (word, reason) = attempt(&*to(&server, act.patience())).await;
         assert_eq!(word, "delivered", "{act:?}: {reason}");
         assert!(reason.len() < 1_100, "{} bytes kept", reason.len());
     }
@@ -202,7 +202,7 @@ async fn what_went_out_may_have_arrived() {
     ];
     at_once(acts.map(|act| async move {
         let server = Server::start([act.clone()]).await;
-        let (word, reason) = attempt(&*to(&server, "timeout = \"1s\"")).await;
+        let (word, reason) = attempt(&*to(&server, act.patience())).await;
         assert_eq!(word, "unknown", "{act:?}: {reason}");
     }))
     .await;

@@ -25,11 +25,12 @@ fn robot(server: &Server, keys: &str) -> Box<dyn Sink> {
 }
 
 async fn outcomes(act: Act, attempt: u32) -> Outcomes {
+    let patience = act.patience();
     let server = Server::start([act]).await;
     let mut notification = notification();
     notification.attempt = attempt;
     deliver(
-        &*robot(&server, "timeout = \"1s\""),
+        &*robot(&server, patience),
         &notification,
         &Memory::default(),
     )

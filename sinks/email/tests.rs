@@ -22,12 +22,6 @@ fn to(server: &Server, to: &[&str], keys: &str) -> Box<dyn Sink> {
     )
 }
 
-/// The outcome of one attempt for one recipient.
-async fn outcome(script: Script) -> (&'static str, String) {
-    let server = script.start().await;
-    attempt(&*to(&server, &["ops@example.com"], "timeout = \"1s\"")).await
-}
-
 #[tokio::test]
 async fn every_reply_at_every_step_has_its_outcome() {
     use Act::{Cut, Endless, Hang, Say, SayAndCut};
@@ -95,7 +89,9 @@ async fn every_reply_at_every_step_has_its_outcome() {
         ("DOT", Endless("250-and so on"), "unknown"),
     ];
     at_once(rows.map(|(step, act, word)| async move {
-        let (found, reason) = outcome(Script::new().on(step, act.clone())).await;
+        let server = Script::new().on(step, act.clone()).start().await;
+        let sink = to(&server, &["ops@example.com"], act.patience());
+        let (found, reason) = attempt(&*sink).await;
         assert_eq!(found, word, "{act:?} at {step}: {reason}");
         // The server's code and words, where it spoke SMTP.
         if let Say(words) | SayAndCut(words) = act
@@ -300,7 +296,7 @@ async fn a_recipient_on_whom_the_server_hangs_does_not_starve_the_others() {
     let sink = to(
         &server,
         &["a@example.com", "b@example.com"],
-        "timeout = \"1s\"",
+        "timeout = \"2s\"",
     );
     let memory = Memory::default();
     let mut notification = notification();
@@ -407,7 +403,7 @@ async fn a_refusal_leaves_the_connection_usable() {
 
 /// Keys for a server with a certificate.
 fn tls_keys(tls: &str, ca: &str) -> String {
-    format!("tls = \"{tls}\"\nca = {ca:?}\ntimeout = \"2s\"")
+    format!("tls = \"{tls}\"\nca = {ca:?}")
 }
 
 /// A sink to `server` by its name, so that certificates are checked against it.
@@ -521,8 +517,11 @@ async fn a_refused_login_is_the_sinks_fault_and_shows_no_password() {
             .on("AUTH", act.clone())
             .start()
             .await;
-        let keys = "timeout = \"1s\"\nusername = \"herald\"\npassword = \"hunter2\"\nallow_plaintext_auth = true";
-        let (found, reason) = attempt(&*to(&server, &["ops@example.com"], keys)).await;
+        let keys = format!(
+            "{}\nusername = \"herald\"\npassword = \"hunter2\"\nallow_plaintext_auth = true",
+            act.patience()
+        );
+        let (found, reason) = attempt(&*to(&server, &["ops@example.com"], &keys)).await;
         assert_eq!(found, word, "{act:?}: {reason}");
         assert!(
             !reason.contains("hunter2")

@@ -1,1 +1,399 @@
+//! What every sink owes, whatever its kind. A new kind is tested by being listed in [`ALL`] and by
+//! saying here how its far side plays each part.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use herald_model::{Outcome, Sink, SinkKind};
+use tokio::time::Instant;
+
+use crate::ALL;
+use crate::testing::settings::{SECRETS, read, sink};
+use crate::testing::{Memory, deliver, http, notification, smtp};
+
+/// A part that a far side plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Accepts.
+    Accepts,
+    /// Refuses the message for good, repeating every secret it was sent.
+    Refuses,
+    /// Takes the connection and never says a word.
+    Silent,
+    /// Takes the whole message and never answers.
+    Swallows,
+    /// Takes the whole message and closes.
+    Cuts,
+    /// Closes at once.
+    Closes,
+    /// Answers without end.
+    Endless,
+    /// Answers with something of another protocol.
+    Babbles,
+}
+
+/// A running far side and the keys of a sink that leads to it.
+enum Far {
+    Http(http::Server, String),
+    Smtp(smtp::Server, String),
+}
+
+/// Secrets that the sinks of this suite are configured with.
+const PLANTED: [&str; 4] = [
+    "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "0123456789abcdef",
+    "SEC0123456789abcdef0123456789abcdef",
+    "correct horse battery staple",
+];
+
+/// How the far side of a kind plays a part.
+async fn far(kind: &SinkKind, part: Part) -> Far {
+    match kind.name {
+        "callback" => {
+            let server = http_far(part, "thanks").await;
+            let keys = format!(
+                "url = \"{}/hook?key=0123456789abcdef\"\nsecret = \"whsec_{}\"\n\
+                 allow_addresses = [\"127.0.0.1\"]",
+                server.url(),
+                PLANTED[0]
+            );
+            Far::Http(server, keys)
+        }
+        "dingtalk" => {
+            let server = http_far(part, r#"{"errcode":0,"errmsg":"ok"}"#).await;
+            let keys = format!(
+                "webhook = \"{}/robot/send?access_token={}\"\nsecret = \"{}\"",
+                server.url(),
+                PLANTED[1],
+                PLANTED[2]
+            );
+            Far::Http(server, keys)
+        }
+        "email" => {
+            let server = smtp_far(part).await;
+            let keys = format!(
+                "server = \"{}\"\ntls = \"none\"\nfrom = \"herald@example.com\"\n\
+                 to = [\"ops@example.com\"]\nusername = \"herald\"\npassword = \"{}\"\n\
+                 allow_plaintext_auth = true",
+                server.address, PLANTED[3]
+            );
+            Far::Smtp(server, keys)
+        }
+        other => panic!("say here how the far side of `{other}` behaves"),
+    }
+}
+
+async fn http_far(part: Part, thanks: &str) -> http::Server {
+    use http::Act;
+    let act = match part {
+        Part::Accepts => Act::ok(thanks),
+        Part::Refuses => Act::answer("400 Bad Request", "", &PLANTED.join(" ")),
+        Part::Silent | Part::Swallows => Act::SayAndHang(Vec::new()),
+        Part::Cuts => Act::SayAndCut(Vec::new()),
+        Part::Closes => Act::Refuse,
+        Part::Endless => Act::Endless("HTTP/1.1 500 Oops\r\n\r\n", "and on and on and on "),
+        Part::Babbles => Act::SayAndCut(b"220 mail.example.com ESMTP\r\n".to_vec()),
+    };
+    http::Server::start([act]).await
+}
+
+async fn smtp_far(part: Part) -> smtp::Server {
+    use smtp::{Act, Script};
+    let script = Script::new().auth("PLAIN");
+    let script = match part {
+        Part::Accepts => script,
+        Part::Refuses => script.on(
+            "DOT",
+            Act::Say(
+                "554 5.7.1 correct horse battery staple Y29ycmVjdCBob3JzZSBiYXR0ZXJ5IHN0YXBsZQ==",
+            ),
+        ),
+        Part::Silent => script.on("CONNECT", Act::Hang),
+        Part::Swallows => script.on("DOT", Act::Hang),
+        Part::Cuts => script.on("DOT", Act::Cut),
+        Part::Closes => script.on("CONNECT", Act::Cut),
+        Part::Endless => script.on("DOT", Act::Endless("250-and on")),
+        Part::Babbles => script.on("CONNECT", Act::SayAndCut("HTTP/1.1 400 Bad Request")),
+    };
+    script.start().await
+}
+
+impl Far {
+    fn keys(&self) -> &str {
+        let (Self::Http(_, keys) | Self::Smtp(_, keys)) = self;
+        keys
+    }
+
+    fn sink(&self, kind: &SinkKind, more: &str) -> Box<dyn Sink> {
+        sink(kind, &format!("{}\n{more}", self.keys()))
+    }
+
+    /// By what the far side tells a repetition: everything it received that bears our key.
+    fn keys_seen(&self) -> Vec<String> {
+        let line = |text: &str| {
+            let found = text.lines().find(|line| line.starts_with("Message-ID:"));
+            found.map(str::to_owned)
+        };
+        match self {
+            Self::Http(server, _) => server
+                .requests()
+                .iter()
+                .map(|request| {
+                    if request.has("webhook-id") {
+                        return request.header("webhook-id").to_owned();
+                    }
+                    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+                    body["msgUuid"].as_str().unwrap().to_owned()
+                })
+                .collect(),
+            Self::Smtp(server, _) => server
+                .mails()
+                .iter()
+                .filter_map(|mail| line(&mail.data))
+                .collect(),
+        }
+    }
+}
+
+/// One attempt against a far side that plays `part`, within the sink's own limit.
+async fn outcome(kind: &SinkKind, part: Part) -> Outcome {
+    let far = far(kind, part).await;
+    let sink = far.sink(kind, "timeout = \"1s\"");
+    let started = Instant::now();
+    let outcome = deliver(&*sink, &notification(), &Memory::default())
+        .await
+        .of(0);
+    let took = started.elapsed();
+    assert!(
+        took <= sink.time_limit(),
+        "{} {part:?}: {took:?}",
+        kind.name
+    );
+    let reason = outcome.reason();
+    assert!(!reason.is_empty(), "{} {part:?} has no reason", kind.name);
+    assert!(reason.len() <= 1_500, "{} {part:?}: {reason}", kind.name);
+    assert!(
+        !reason.chars().any(char::is_control),
+        "{} {part:?}: {reason:?}",
+        kind.name
+    );
+    let planted = PLANTED
+        .iter()
+        .filter(|secret| far.keys().contains(**secret));
+    for secret in planted {
+        assert!(!reason.contains(secret), "{} {part:?}: {reason}", kind.name);
+    }
+    outcome
+}
+
+#[test]
+fn names_are_unique_and_in_order() {
+    let names: Vec<_> = ALL.iter().map(|kind| kind.name).collect();
+    let sorted: BTreeSet<_> = names.iter().copied().collect();
+    assert_eq!(names, sorted.into_iter().collect::<Vec<_>>());
+    for kind in ALL {
+        assert!(kind.summary.ends_with('.'), "{}", kind.name);
+    }
+}
+
+#[test]
+fn the_example_is_accepted_and_its_sink_can_be_made() {
+    for kind in ALL {
+        let read = read(kind, kind.example);
+        assert_eq!(read.mistakes, [], "{}", kind.name);
+        let sink = read.config.unwrap().connect().unwrap();
+        let endpoint = sink.endpoint();
+        assert!(endpoint.as_str().starts_with(kind.name), "{endpoint}");
+        assert!(sink.time_limit() > Duration::ZERO);
+    }
+}
+
+#[test]
+fn the_page_of_a_kind_names_every_key() {
+    for kind in ALL {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(kind.name)
+            .join("README.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let read = read(kind, kind.example);
+        for key in read.keys.iter().filter(|key| *key != "kind") {
+            let is_named = page
+                .lines()
+                .filter_map(|line| line.split('|').nth(1))
+                .any(|cell| cell.contains(&format!("`{key}`")));
+            assert!(is_named, "{} says nothing of `{key}`", kind.name);
+        }
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_name() {
+    for kind in ALL {
+        let read = read(kind, &format!("{}timeuot = \"5s\"\n", kind.example));
+        assert_eq!(
+            read.mistakes,
+            [(
+                "timeuot".to_owned(),
+                format!(
+                    "unknown key `timeuot` in `{}`; did you mean `timeout`?",
+                    kind.example
+                        .lines()
+                        .next()
+                        .unwrap()
+                        .trim_matches(['[', ']'])
+                )
+            )],
+            "{}",
+            kind.name
+        );
+    }
+}
+
+#[test]
+fn secrets_are_in_no_debug_output_and_no_endpoint() {
+    for kind in ALL {
+        let config = read(kind, kind.example).config.unwrap();
+        let endpoint = config.connect().unwrap().endpoint();
+        let shown = format!("{config:?} {endpoint}");
+        for (name, secret) in SECRETS {
+            assert!(!shown.contains(secret), "{} shows {name}", kind.name);
+        }
+        assert!(
+            !shown.contains("0123456789abcdef"),
+            "{}: {shown}",
+            kind.name
+        );
+    }
+}
+
+#[test]
+fn a_mistake_repeats_no_secret() {
+    // Every example key in turn is given a value that no kind can use.
+    for kind in ALL {
+        for line in kind.example.lines().filter(|line| line.contains("${env:")) {
+            let key = line.split(' ').next().unwrap();
+            let wrong = format!("{key} = \"hunter2 is \\u0000 no secret of ours\"");
+            let toml = kind.example.replace(line, &wrong);
+            for (_, text) in read(kind, &toml).mistakes {
+                assert!(!text.contains("hunter2"), "{}: {text}", kind.name);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn far_sides_of_every_kind_have_the_same_outcomes() {
+    let mut attempts = Vec::new();
+    for kind in ALL {
+        for (part, words) in [
+            (Part::Accepts, &["delivered"] as &[_]),
+            (Part::Refuses, &["permanent", "sink-fault"]),
+            (Part::Silent, &["transient", "unknown"]),
+            (Part::Swallows, &["unknown"]),
+            (Part::Cuts, &["unknown"]),
+            (Part::Closes, &["transient", "unknown"]),
+            (Part::Endless, &["transient", "unknown"]),
+            (Part::Babbles, &["transient", "unknown"]),
+        ] {
+            attempts.push(tokio::spawn(async move {
+                let outcome = outcome(kind, part).await;
+                let word = outcome.as_str();
+                assert!(words.contains(&word), "{} {part:?}: {outcome:?}", kind.name);
+            }));
+        }
+    }
+    for attempt in attempts {
+        attempt.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn every_attempt_bears_the_same_key() {
+    for kind in ALL {
+        let far = far(kind, Part::Accepts).await;
+        let sink = far.sink(kind, "");
+        let mut notification = notification();
+        for attempt in 1..=3 {
+            notification.attempt = attempt;
+            notification.attempted_at = notification
+                .attempted_at
+                .checked_add(Duration::from_secs(60))
+                .unwrap();
+            let outcome = deliver(&*sink, &notification, &Memory::default())
+                .await
+                .of(0);
+            assert_eq!(outcome.as_str(), "delivered", "{}", kind.name);
+        }
+        let seen = far.keys_seen();
+        assert_eq!(seen.len(), 3, "{}", kind.name);
+        assert!(seen.iter().all(|key| *key == seen[0]), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_dropped_disturbs_no_later_one() {
+    for kind in ALL {
+        let far = far(kind, Part::Accepts).await;
+        let sink = far.sink(kind, "");
+        let notification = notification();
+        let memory = Memory::default();
+        // Polled once, so that it is under way, and dropped.
+        let started = deliver(&*sink, &notification, &memory);
+        let _ = tokio::time::timeout(Duration::ZERO, started).await;
+        let outcome = deliver(&*sink, &notification, &memory).await.of(0);
+        assert_eq!(outcome.as_str(), "delivered", "{}: {outcome:?}", kind.name);
+    }
+}
+
+#[tokio::test]
+async fn sinks_that_share_an_endpoint_say_so() {
+    for kind in ALL {
+        let far = far(kind, Part::Accepts).await;
+        assert_eq!(far.sink(kind, "").endpoint(), far.sink(kind, "").endpoint());
+    }
+}
+
+#[tokio::test]
+async fn a_sink_keeps_out_of_the_environments_proxy() {
+    // What a proxy variable would do is proved by the client having none: a request that went to
+    // the proxy would not reach the far side. The variables are set for the whole process before
+    // any client is made, so a child process does it.
+    if std::env::var_os("HERALD_TEST_PROXIED").is_some() {
+        for kind in ALL {
+            assert_eq!(outcome(kind, Part::Accepts).await.as_str(), "delivered");
+        }
+        return;
+    }
+    let proxy = http::Server::start([http::Act::ok("from the proxy")]).await;
+    let mut child = tokio::task::spawn_blocking({
+        let url = proxy.url();
+        move || {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "--exact",
+                    "conformance::a_sink_keeps_out_of_the_environments_proxy",
+                ])
+                .env("HERALD_TEST_PROXIED", "1")
+                .envs(
+                    [
+                        "http_proxy",
+                        "HTTP_PROXY",
+                        "https_proxy",
+                        "ALL_PROXY",
+                        "all_proxy",
+                    ]
+                    .map(|name| (name, url.clone())),
+                )
+                .output()
+                .unwrap()
+        }
+    });
+    let output = (&mut child).await.unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    assert_eq!(proxy.connections(), 0);
+}

@@ -298,7 +298,11 @@ impl SinkConfig for Config {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
-        let secrets = self.keys.iter().flat_map(Key::written);
+        let secrets = self
+            .keys
+            .iter()
+            .flat_map(Key::written)
+            .chain(self.target.secrets());
         Ok(Box::new(Callback {
             client,
             target: self.target.clone(),

@@ -214,13 +214,14 @@ fn classify(error: reqwest::Error) -> Failure {
     }
 }
 
-/// Whether `error` is the word of the TLS library itself, and not of the socket below it.
+/// Whether `error` is the word of the TLS library itself, and not of the socket below it. An
+/// `io::Error` hides what it wraps from `source()`, and may wrap another one.
 pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<rustls::Error>()
         || error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
-            .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+            .is_some_and(|inner| is_tls(inner))
 }
 
 /// An error and its causes on one line, without what repeats.

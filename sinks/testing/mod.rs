@@ -1,11 +1,30 @@
 //! Far sides to speak to, and notifications to send. For tests only.
+//!
+//! - `http`, `smtp`: scripted servers on loopback that can misbehave at every step,
+//! - `tls`: a certificate for them,
+//! - `settings`: a sink from TOML,
+//! - this file: what is sent.
+
+pub(crate) mod http;
+pub(crate) mod settings;
+pub(crate) mod smtp;
+pub(crate) mod tls;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use herald_model::event::{ENI_OPERATION_EVENT, Eni, EniOperation, EniStatus, OperationOutcome};
-use herald_model::{Addressee, DeliveryId, Event, EventId, Item, Level, MessageId};
+use herald_model::sink::{Checkpoint, CheckpointError};
+use herald_model::{
+    Addressee, DeliveryId, Event, EventId, Item, Level, MessageId, Notification, Outcomes,
+    Progress, Rendered, Sink,
+};
 use uuid::Uuid;
+
+/// Canonical form of the event that [`notification`] carries. Its numbers are not ones that a float
+/// could hold.
+pub(crate) const EVENT: &str = r#"{"name":"NetworkInterface:NetworkInterfaceOperateCompleted","level":"WARN","content":{"eniId":"eni-8vb1qo0000000cdeg2n","n":12345678901234567890.10}}"#;
 
 /// The lines of a file of published signature vectors; none, with a word why, where the collection
 /// is not on this machine.
@@ -61,4 +80,77 @@ pub(crate) fn item(text: &str) -> Item {
             }),
         }),
     }
+}
+
+/// The first attempt at a message with one item.
+pub(crate) fn notification() -> Notification {
+    Notification {
+        message: message(),
+        composed_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        attempted_at: "2026-01-02T03:04:06.789Z".parse().unwrap(),
+        attempt: 1,
+        items: vec![item(EVENT)],
+        rendered: Rendered {
+            title: "WARN: attach of eni-8vb1qo0000000cdeg2n failed".to_owned(),
+            text: "The ENI was not attached.\n\nRegion: cn-hangzhou".to_owned(),
+            html: None,
+            body: None,
+        },
+    }
+}
+
+/// A checkpoint in memory.
+#[derive(Default)]
+pub(crate) struct Memory {
+    saved: Mutex<Vec<Vec<u8>>>,
+    is_full: bool,
+}
+
+impl Memory {
+    /// One that refuses to save.
+    pub(crate) fn full() -> Self {
+        Self {
+            is_full: true,
+            ..Self::default()
+        }
+    }
+
+    /// The last checkpoint.
+    pub(crate) fn last(&self) -> Option<Vec<u8>> {
+        self.saved.lock().unwrap().last().cloned()
+    }
+
+    /// How often something was saved.
+    pub(crate) fn count(&self) -> usize {
+        self.saved.lock().unwrap().len()
+    }
+}
+
+#[async_trait]
+impl Checkpoint for Memory {
+    async fn save(&self, bytes: Vec<u8>) -> Result<(), CheckpointError> {
+        if self.is_full {
+            return Err(CheckpointError("disk full".to_owned()));
+        }
+        self.saved.lock().unwrap().push(bytes);
+        Ok(())
+    }
+}
+
+/// One attempt that continues from what `memory` holds.
+pub(crate) async fn deliver(
+    sink: &dyn Sink,
+    notification: &Notification,
+    memory: &Memory,
+) -> Outcomes {
+    sink.deliver(notification, &Progress::new(memory.last(), memory))
+        .await
+}
+
+/// The outcome of one attempt of [`notification`] with nothing before it: its word and its reason.
+pub(crate) async fn attempt(sink: &dyn Sink) -> (&'static str, String) {
+    let outcome = deliver(sink, &notification(), &Memory::default())
+        .await
+        .of(0);
+    (outcome.as_str(), outcome.reason().to_owned())
 }

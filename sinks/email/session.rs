@@ -1,0 +1,218 @@
+//! One conversation with an SMTP server.
+//!
+//! lettre's connection is driven step by step: its transport answers alike for a refused sender and
+//! a refused recipient, aborts all recipients for one, and bounds nothing but the TCP connect. Here
+//! every step knows its place, so a reply, a cut or a time-out gets the verdict that belongs there.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use lettre::Address;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::ClientId;
+use tokio::net::TcpStream;
+
+use super::reply::{Step, Verdict, doing, expect, is_reply, verdict};
+use super::stream::Plain;
+
+/// When encryption begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// By STARTTLS, without which nothing is sent (RFC 3207).
+    StartTls,
+    /// From the first byte (RFC 8314 section 3).
+    Implicit,
+    /// Never.
+    None,
+}
+
+/// Where to send and as whom.
+pub(super) struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) encryption: Encryption,
+    /// Absent without encryption.
+    pub(super) tls: Option<TlsParameters>,
+    pub(super) hello: ClientId,
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// An open connection, ready for a transaction.
+pub(super) struct Session {
+    connection: AsyncSmtpConnection,
+}
+
+/// How far a conversation got; shared with whoever may have to cut it off.
+#[derive(Default)]
+pub(super) struct Reach {
+    /// Index into [`Step::IN_ORDER`].
+    step: AtomicU8,
+    /// The final dot may have gone out.
+    dot: AtomicBool,
+}
+
+impl Reach {
+    fn at(&self, step: Step) {
+        let index = Step::IN_ORDER.iter().position(|one| *one == step);
+        self.step
+            .store(index.unwrap_or_default() as u8, Ordering::Relaxed);
+    }
+
+    fn step(&self) -> Step {
+        Step::IN_ORDER[usize::from(self.step.load(Ordering::Relaxed)) % Step::IN_ORDER.len()]
+    }
+
+    fn is_dot_sent(&self) -> bool {
+        self.dot.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server was told nothing yet but who sends.
+    pub(super) fn is_at_the_beginning(&self) -> bool {
+        matches!(self.step(), Step::Connect | Step::Sender)
+    }
+
+    /// The verdict on a conversation that was cut off here.
+    pub(super) fn cut_off(&self, why: &str) -> Verdict {
+        let words = format!("{why} while {}", doing(self.step()));
+        if self.is_dot_sent() {
+            Verdict::Unknown(words)
+        } else {
+            Verdict::Later(words)
+        }
+    }
+}
+
+impl Server {
+    /// Connects, encrypts and logs in.
+    ///
+    /// # Errors
+    /// The verdict for everybody who was to be mailed over this connection.
+    pub(super) async fn open(&self, reach: &Reach) -> Result<Session, Verdict> {
+        reach.at(Step::Connect);
+        let failed = |error| verdict(&error, Step::Connect, false);
+        let address = (self.host.as_str(), self.port);
+        let mut connection = match (self.encryption, &self.tls) {
+            (Encryption::Implicit, Some(tls)) => AsyncSmtpConnection::connect_tokio1(
+                address,
+                None,
+                &self.hello,
+                Some(tls.clone()),
+                None,
+            )
+            .await
+            .map_err(failed)?,
+            (encryption, tls) => {
+                let stream = TcpStream::connect(address).await.map_err(|error| {
+                    Verdict::Later(format!("{error} while {}", doing(Step::Connect)))
+                })?;
+                match (encryption, tls) {
+                    (Encryption::StartTls, Some(tls)) => {
+                        let stream = Box::new(Plain::before_tls(stream));
+                        let mut connection =
+                            AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
+                                .await
+                                .map_err(failed)?;
+                        connection
+                            .starttls(tls.clone(), &self.hello)
+                            .await
+                            .map_err(failed)?;
+                        connection
+                    }
+                    _ => AsyncSmtpConnection::connect_with_transport(
+                        Box::new(Plain::new(stream)),
+                        &self.hello,
+                    )
+                    .await
+                    .map_err(failed)?,
+                }
+            }
+        };
+        if let Some(credentials) = &self.credentials {
+            reach.at(Step::Auth);
+            let response = connection
+                .auth(&[Mechanism::Plain, Mechanism::Login], credentials)
+                .await
+                .map_err(|error| verdict(&error, Step::Auth, false))?;
+            expect(&response, Step::Auth)?;
+        }
+        Ok(Session { connection })
+    }
+}
+
+impl Session {
+    /// Sends `mail` to `to`. Gives the session back with the verdict if it is ready for another
+    /// transaction; one that is cut off or out of step is gone.
+    pub(super) async fn send(
+        mut self,
+        from: &Address,
+        to: &Address,
+        mail: &[u8],
+        reach: &Reach,
+    ) -> (Verdict, Option<Self>) {
+        match self.transaction(from, to, mail, reach).await {
+            Ok(reply) => (Verdict::Accepted(reply), Some(self)),
+            Err((verdict, false)) => (verdict, None),
+            Err((verdict, true)) => {
+                // After a refusal the transaction is still open. The reply must be 250, or the
+                // next one would be misread.
+                let in_step = self
+                    .connection
+                    .command(Rset)
+                    .await
+                    .is_ok_and(|response| response.has_code(250));
+                (verdict, in_step.then_some(self))
+            }
+        }
+    }
+
+    /// The transaction; an error comes with whether the conversation is still in step.
+    async fn transaction(
+        &mut self,
+        from: &Address,
+        to: &Address,
+        mail: &[u8],
+        reach: &Reach,
+    ) -> Result<String, (Verdict, bool)> {
+        self.step(
+            Step::Sender,
+            Mail::new(Some(from.clone()), Vec::new()),
+            reach,
+        )
+        .await?;
+        self.step(Step::Recipient, Rcpt::new(to.clone(), Vec::new()), reach)
+            .await?;
+        self.step(Step::Data, Data, reach).await?;
+        reach.at(Step::Text);
+        // lettre asks for the next part exactly once more before it writes the final dot.
+        let mut part = Some(mail);
+        let parts = std::iter::from_fn(|| {
+            let next = part.take();
+            reach.dot.store(next.is_none(), Ordering::Relaxed);
+            next
+        });
+        match self.connection.message_iter(parts).await {
+            Ok(response) => expect(&response, Step::Text).map_err(|verdict| (verdict, false)),
+            Err(error) => Err((
+                verdict(&error, Step::Text, reach.is_dot_sent()),
+                is_reply(&error),
+            )),
+        }
+    }
+
+    async fn step<C: std::fmt::Display>(
+        &mut self,
+        step: Step,
+        command: C,
+        reach: &Reach,
+    ) -> Result<(), (Verdict, bool)> {
+        reach.at(step);
+        match self.connection.command(command).await {
+            Ok(response) => match expect(&response, step) {
+                Ok(_) => Ok(()),
+                Err(verdict) => Err((verdict, false)),
+            },
+            Err(error) => Err((verdict(&error, step, false), is_reply(&error))),
+        }
+    }
+}

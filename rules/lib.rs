@@ -6,10 +6,16 @@
 //! 2. [`pattern`]: the language, its strict reading from JSON and TOML, and its plain meaning
 //!    ([`Pattern::evaluate`]), which judges everything else.
 //! 3. [`explain`]: why an event matched, or what came nearest to it.
+//! 4. [`index`]: the same answers for many patterns at once, sooner.
 
 pub mod explain;
+pub mod index;
 pub mod json;
 pub mod pattern;
 
 pub use explain::Explanation;
+pub use index::{Index, Scratch};
 pub use pattern::{COST_MAX, Mistake, Pattern};
+
+/// The written reference of the language, as Markdown. A test runs its examples.
+pub const REFERENCE: &str = include_str!("reference.md");

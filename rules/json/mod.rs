@@ -16,6 +16,7 @@ mod parse;
 pub(crate) mod scan;
 mod write;
 
+pub(crate) use number::Decimal;
 pub use number::Number;
 pub use object::Object;
 pub use parse::{Parsed, parse, parse_prefix};

@@ -152,6 +152,15 @@ impl<'a> Decimal<'a> {
         self.whole.len() + self.fraction.len()
     }
 
+    /// Appends a text that is the same for numbers of the same value, and only for those.
+    pub(crate) fn write_key(&self, out: &mut String) {
+        use std::fmt::Write as _;
+        out.push(if self.sign() < 0 { '-' } else { '+' });
+        out.extend(self.digits().map(|&digit| char::from(digit)));
+        // Writing to a string cannot fail.
+        let _ = write!(out, "e{}", self.magnitude);
+    }
+
     fn digits(&self) -> impl Iterator<Item = &'a u8> {
         self.whole.iter().chain(self.fraction)
     }

@@ -53,6 +53,11 @@ impl<'a> Cursor<'a> {
         Ok(Cursor { text, bytes, at: 0 })
     }
 
+    /// The whole document, checked to be UTF-8.
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
     pub(crate) fn at(&self) -> usize {
         self.at
     }
@@ -291,7 +296,6 @@ impl<'a> Cursor<'a> {
 
     /// Steps over one value, checking it as strictly as if it were read. `depth` is how many levels
     /// of arrays and objects may still open.
-    #[allow(dead_code, reason = "for the index")]
     pub(crate) fn skip(&mut self, depth: usize) -> Result<(), Error> {
         match self.kind()? {
             Kind::String => self.string().map(drop),

@@ -8,10 +8,11 @@
 //! because something is there chooses an element, and a test that holds because something is *not*
 //! there does not: where nothing else chooses, it must hold for all elements.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
-use super::tree::{Bound, Condition, Group, How, Numeric, Scalar, Test};
-use crate::json::{Number, Object, Value};
+use super::tree::{Bound, Condition, Group, How, Numeric, Scalar, Seen, Test};
+use crate::json::{Decimal, Object, Value};
 
 /// How a test holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,48 +119,57 @@ pub(crate) fn leaf_values(value: &Value) -> Vec<&Value> {
 
 /// Whether the condition holds of a value that is there and is no array or object.
 pub(crate) fn condition(wanted: &Condition, value: &Value) -> bool {
-    match wanted {
-        Condition::Equal(scalar) => equal(scalar, value),
-        Condition::Exactly(text) => value.as_str() == Some(text),
-        Condition::Text(test) => value.as_str().is_some_and(|text| test.holds(text)),
-        Condition::AnythingBut(scalars) => !scalars.iter().any(|scalar| equal(scalar, value)),
-        Condition::AnythingButText(tests) => !value
-            .as_str()
-            .is_some_and(|text| tests.iter().any(|test| test.holds(text))),
-        Condition::Numeric(numeric) => value
-            .as_number()
-            .is_some_and(|number| numeric.holds(number)),
-        Condition::Cidr(network) => value
-            .as_str()
-            .and_then(|text| text.parse::<IpAddr>().ok())
-            .is_some_and(|address| network.contains(&address)),
-        Condition::Exists(wanted) => *wanted,
+    Seen::of(value).is_some_and(|seen| wanted.holds(seen))
+}
+
+impl Condition {
+    /// Whether the condition holds of a value that is there.
+    pub(crate) fn holds(&self, seen: Seen<'_>) -> bool {
+        match self {
+            Condition::Equal(scalar) => scalar.equals(seen),
+            Condition::Exactly(text) => seen.text() == Some(text),
+            Condition::Text(test) => seen.text().is_some_and(|text| test.holds(text)),
+            Condition::AnythingBut(scalars) => !scalars.iter().any(|scalar| scalar.equals(seen)),
+            Condition::AnythingButText(tests) => !seen
+                .text()
+                .is_some_and(|text| tests.iter().any(|test| test.holds(text))),
+            Condition::Numeric(numeric) => {
+                seen.decimal().is_some_and(|decimal| numeric.holds(decimal))
+            }
+            Condition::Cidr(network) => seen
+                .text()
+                .and_then(|text| text.parse::<IpAddr>().ok())
+                .is_some_and(|address| network.contains(&address)),
+            Condition::Exists(wanted) => *wanted,
+        }
     }
 }
 
-fn equal(scalar: &Scalar, value: &Value) -> bool {
-    match (scalar, value) {
-        (Scalar::Null, Value::Null) => true,
-        (Scalar::Bool(wanted), Value::Bool(found)) => wanted == found,
-        (Scalar::Number(wanted), Value::Number(found)) => wanted.same_value(found),
-        (Scalar::Text(wanted), Value::String(found)) => **wanted == **found,
-        _ => false,
+impl Scalar {
+    fn equals(&self, seen: Seen<'_>) -> bool {
+        match (self, seen) {
+            (Scalar::Null, Seen::Null) => true,
+            (Scalar::Bool(wanted), Seen::Bool(found)) => *wanted == found,
+            (Scalar::Number(wanted), Seen::Number(found)) => wanted.decimal() == Decimal::of(found),
+            (Scalar::Text(wanted), Seen::Text(found)) => **wanted == *found,
+            _ => false,
+        }
     }
 }
 
 impl Numeric {
-    fn holds(&self, found: &Number) -> bool {
+    fn holds(&self, found: Decimal<'_>) -> bool {
         match self {
-            Numeric::Equal(wanted) => found.same_value(wanted),
-            Numeric::NotEqual(wanted) => !found.same_value(wanted),
+            Numeric::Equal(wanted) => found == wanted.decimal(),
+            Numeric::NotEqual(wanted) => found != wanted.decimal(),
             Numeric::Between { low, high } => {
-                let inside = |bound: &Option<Bound>, side: std::cmp::Ordering| {
+                let inside = |bound: &Option<Bound>, side: Ordering| {
                     bound.as_ref().is_none_or(|bound| {
-                        let order = found.cmp_value(&bound.number);
+                        let order = found.cmp(&bound.number.decimal());
                         order == side || (bound.inclusive && order.is_eq())
                     })
                 };
-                inside(low, std::cmp::Ordering::Greater) && inside(high, std::cmp::Ordering::Less)
+                inside(low, Ordering::Greater) && inside(high, Ordering::Less)
             }
         }
     }

@@ -159,7 +159,6 @@ impl Pattern {
         self.cost
     }
 
-    #[allow(dead_code, reason = "for the index")]
     pub(crate) fn root(&self) -> &Group {
         &self.root
     }

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::text::TextTest;
-use crate::json::Number;
+use crate::json::{Decimal, Number, Value};
 
 /// An object of the pattern: all tests must hold. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,4 +89,41 @@ pub(crate) struct Bound {
     pub(crate) number: Number,
     /// Whether the bound itself is still inside.
     pub(crate) inclusive: bool,
+}
+
+/// A value of an event that conditions are tested on, wherever it lies: never an array or object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen<'e> {
+    Null,
+    Bool(bool),
+    /// The text of a JSON number.
+    Number(&'e str),
+    Text(&'e str),
+}
+
+impl<'e> Seen<'e> {
+    /// `None` for arrays and objects.
+    pub(crate) fn of(value: &'e Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(Seen::Null),
+            Value::Bool(truth) => Some(Seen::Bool(*truth)),
+            Value::Number(number) => Some(Seen::Number(number.as_str())),
+            Value::String(text) => Some(Seen::Text(text)),
+            Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    pub(crate) fn text(self) -> Option<&'e str> {
+        match self {
+            Seen::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn decimal(self) -> Option<Decimal<'e>> {
+        match self {
+            Seen::Number(text) => Some(Decimal::of(text)),
+            _ => None,
+        }
+    }
 }

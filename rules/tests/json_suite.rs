@@ -1,5 +1,7 @@
 //! The reader of JSON against the files of JSONTestSuite.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod shared;
 
 use herald_rules::json::{Limits, parse};

@@ -1,5 +1,7 @@
 //! Published patterns with their answers, from other engines' tests and documentation.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod shared;
 
 use std::collections::BTreeMap;
@@ -88,7 +90,7 @@ fn answers_as_published() {
             },
             Err(mistakes) => format!("pattern: {}", mistakes[0]),
         };
-        if answer != row["match"].to_string() {
+        if row["match"].as_bool() != answer.parse().ok() {
             wrong.insert(id.to_owned(), format!("{pattern} on {event}: {answer}"));
         }
     }

@@ -1,5 +1,7 @@
 //! Patterns in TOML say the same as patterns in JSON, and mistakes name their place in the file.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use herald_rules::Pattern;
 use toml::de::DeTable;
 

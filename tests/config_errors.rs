@@ -4,6 +4,12 @@
 //! `herald serve` does. `BLESS=1 cargo test --test config_errors` writes the messages anew; read
 //! the difference before keeping it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 use std::fs;
 use std::path::Path;
 

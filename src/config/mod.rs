@@ -256,3 +256,6 @@ impl Config {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,7 @@ pub(super) fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<Mistake> {
         let span = error.span().unwrap_or_default();
         let said = error.message().replace('\n', ", ");
         let text = match text.get(span.clone()) {
-            Some(key) if said == "duplicate key" => {
+            Some(key) if said == "duplicate key" && is_bare_key(key) => {
                 format!("not TOML: `{key}` is here twice; remove one")
             }
             _ => format!("not TOML: {said}{}", remedy(&said)),
@@ -109,6 +109,11 @@ pub(super) fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<Mistake> {
     // One slip often breaks several rules at the same place; the first says enough.
     mistakes.dedup_by_key(|mistake| mistake.span.start);
     mistakes
+}
+
+fn is_bare_key(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.chars().all(fits)
 }
 
 /// What to do, where the parser's words leave it open.

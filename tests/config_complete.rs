@@ -225,3 +225,34 @@ fn every_key_stands_in_it_with_its_default() {
         missing.join("\n")
     );
 }
+
+/// Reading never panics and never hangs, whatever is left of a file.
+#[test]
+fn what_is_left_of_it_is_read_or_refused() {
+    let text = uncommented();
+    let reader = Reader {
+        environment: &Everything,
+        strictness: Strictness::Check,
+        kinds: herald_sinks::ALL,
+    };
+    let read = |text: &str| match reader.parse(text, "config.toml", top()) {
+        Ok(_) => true,
+        Err(refused) => {
+            assert!(!refused.problems.is_empty());
+            false
+        }
+    };
+    let lines: Vec<_> = text.lines().collect();
+    for without in 0..lines.len() {
+        read(
+            &[&lines[..without], &lines[without + 1..]]
+                .concat()
+                .join("\n"),
+        );
+    }
+    let cut = (0..text.len())
+        .step_by(97)
+        .filter(|at| text.is_char_boundary(*at));
+    let refused = cut.filter(|at| !read(&text[..*at])).count();
+    assert!(refused > 0, "a file that ends inside a value is no file");
+}

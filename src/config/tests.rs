@@ -20,7 +20,10 @@ impl Environment for Fixed {
     fn variable(&self, name: &str) -> Option<String> {
         match name {
             "ABSENT" => None,
-            "WEBHOOK" => Some("https://oapi.dingtalk.com/robot/send?access_token=0123".to_owned()),
+            "CALLBACK_SECRET" => Some("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
+            "WEBHOOK" | "DINGTALK_WEBHOOK" => {
+                Some("https://oapi.dingtalk.com/robot/send?access_token=0123".to_owned())
+            }
             other => Some(format!("value-of-{other}")),
         }
     }
@@ -67,6 +70,38 @@ fn an_empty_file_is_the_defaults() {
             refused: 1_000,
         }
     );
+}
+
+/// The grammar is a contract: this is the example that was published first, and it must stay
+/// readable as it is.
+#[test]
+fn the_published_example_is_read() {
+    let loaded = parse(include_str!("published.toml"), Strictness::Check).unwrap();
+    assert_eq!(
+        loaded.warnings.len(),
+        1,
+        "only the password's file is not there"
+    );
+    let config = loaded.config;
+    let names: Vec<_> = config
+        .sinks
+        .iter()
+        .map(|sink| (&*sink.name, sink.kind))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("ops-chat", "dingtalk"),
+            ("ops-mail", "email"),
+            ("runbook", "callback")
+        ]
+    );
+    assert_eq!(
+        config.sink("runbook").unwrap().policy.retry,
+        RetrySchedule::default()
+    );
+    assert_eq!(&*config.subscriptions[0].to[1], "ops-chat");
+    assert_eq!(config.tests[0].delivers.len(), 2);
 }
 
 #[test]

@@ -83,12 +83,15 @@ impl fmt::Display for Explanation {
             Explanation::Different { nearest, .. } => nearest.fmt(f),
             Explanation::Matched { held } => {
                 f.write_str("matched")?;
-                for (place, Held { field, found, .. }) in held.iter().enumerate() {
-                    write!(
-                        f,
-                        "{} {field} is {found}",
-                        if place == 0 { ":" } else { "," }
-                    )?;
+                let mut last = None;
+                for Held { field, found, .. } in held {
+                    // Several conditions may hold for one value; it is said once.
+                    let said = Some((field, found));
+                    if said != last {
+                        let mark = if last.is_none() { ':' } else { ',' };
+                        write!(f, "{mark} {field} is {found}")?;
+                    }
+                    last = said;
                 }
                 Ok(())
             }
@@ -203,7 +206,7 @@ fn none(groups: &[Group], ways: Vec<Way>) -> Way {
             [first, rest @ ..] => {
                 let rest: String = rest
                     .iter()
-                    .map(|held| format!(" with {} {}", held.field, held.test))
+                    .map(|held| format!(" where {} is {}", held.field, held.test))
                     .collect();
                 Difference {
                     field: first.field.clone(),
@@ -213,8 +216,8 @@ fn none(groups: &[Group], ways: Vec<Way>) -> Way {
             }
             [] => Difference {
                 field: String::new(),
-                wanted: format!("no event that matches {group}"),
-                found: "one that does".to_owned(),
+                wanted: "one that does not".to_owned(),
+                found: format!("one that matches {group}"),
             },
         })
         .collect();

@@ -1,5 +1,7 @@
 //! Conditions and values in words.
 
+use std::fmt::{self, Write as _};
+
 use crate::json::{Value, quoted};
 use crate::pattern::text::{TextKind, TextTest};
 use crate::pattern::tree::{Bound, Condition, Numeric, Scalar};
@@ -11,9 +13,9 @@ const SHOWN_MAX: usize = 120;
 pub(super) fn found(value: Option<&Value>) -> String {
     match value {
         None => "missing".to_owned(),
-        Some(Value::String(text)) => shortened(bare_or_quoted(text)),
+        Some(Value::String(text)) if is_word(text) => shortened(text),
         Some(Value::Object(_)) => "an object".to_owned(),
-        Some(value) => shortened(value.to_string()),
+        Some(value) => shortened(value),
     }
 }
 
@@ -86,21 +88,44 @@ fn either(words: impl Iterator<Item = String>) -> String {
 
 /// Words stand as they are; what could be taken for something else gets quotes.
 fn bare_or_quoted(text: &str) -> String {
-    let is_word = text.starts_with(|first: char| first.is_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || "-_.:/".contains(c))
-        && !["true", "false", "null", "missing"].contains(&text);
-    if is_word {
+    if is_word(text) {
         text.to_owned()
     } else {
         quoted(text).to_string()
     }
 }
 
-fn shortened(text: String) -> String {
-    match text.char_indices().nth(SHOWN_MAX) {
-        None => text,
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+fn is_word(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.:/".contains(c))
+        && !["true", "false", "null", "missing"].contains(&text)
+}
+
+fn shortened(value: impl fmt::Display) -> String {
+    let mut shown = Shown {
+        text: String::new(),
+        left: SHOWN_MAX,
+    };
+    if write!(shown, "{value}").is_err() {
+        shown.text.push('…');
+    }
+    shown.text
+}
+
+/// Takes no more than it shows: a value may be as long as an event.
+struct Shown {
+    text: String,
+    left: usize,
+}
+
+impl fmt::Write for Shown {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for character in part.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            self.text.push(character);
+        }
+        Ok(())
     }
 }

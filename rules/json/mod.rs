@@ -19,7 +19,7 @@ mod write;
 pub(crate) use number::Decimal;
 pub use number::Number;
 pub use object::Object;
-pub use parse::{Parsed, parse, parse_prefix};
+pub use parse::{Parsed, next_document, parse};
 pub(crate) use write::quoted;
 
 /// One JSON value.

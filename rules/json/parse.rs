@@ -1,5 +1,7 @@
 //! From bytes to a [`Value`].
 
+use std::ops::Range;
+
 use super::scan::{Cursor, Kind};
 use super::{Error, Limits, Number, Object, Reason, Value};
 
@@ -39,60 +41,53 @@ pub fn parse(bytes: &[u8], limits: Limits) -> Result<Parsed, Error> {
     })
 }
 
-/// Finds the first document of a stream of documents (NDJSON, or written one after the other) and
-/// answers how many bytes it and the white space around it take; `None` when nothing but white
-/// space is left. `complete` says that no more bytes will follow.
-///
-/// While `complete` is false, [`Reason::EndsEarly`] means that more bytes are needed.
+/// Finds the first document of a stream of documents (NDJSON, or written one after the other):
+/// where it stands in `bytes`, without the white space around it. `None` when nothing but white
+/// space is left. `complete` says that no more bytes will follow; until then
+/// [`Reason::EndsEarly`] means that more are needed.
 ///
 /// # Errors
-/// As [`parse`], for the first document alone. A reader of lines may then go on after the next
-/// line break.
-pub fn parse_prefix(
+/// As [`parse`], for the first document alone. A reader of lines may go on after the next line
+/// break.
+///
+/// ```
+/// use herald_rules::json::{Limits, next_document};
+/// let stream = b" {\"a\":1} {\"a\":2}";
+/// assert_eq!(next_document(stream, Limits::default(), true), Ok(Some(1..8)));
+/// ```
+pub fn next_document(
     bytes: &[u8],
     limits: Limits,
     complete: bool,
-) -> Result<Option<(usize, Parsed)>, Error> {
+) -> Result<Option<Range<usize>>, Error> {
+    // What follows may be cut in the middle of a character, or be another sender's.
     let sound = match std::str::from_utf8(bytes) {
         Ok(text) => text.len(),
         Err(cause) => cause.valid_up_to(),
     };
-    let mut reader = Reader {
-        cursor: Cursor::new(bytes.get(..sound).unwrap_or_default())?,
-        duplicate_keys: false,
-    };
-    reader.cursor.skip_space();
-    if reader.cursor.at() == bytes.len() {
+    let mut cursor = Cursor::new(bytes.get(..sound).unwrap_or_default())?;
+    cursor.skip_space();
+    let start = cursor.at();
+    if start == bytes.len() {
         return Ok(None);
     }
-    let more_text = sound < bytes.len();
-    let value = match reader.value(limits.depth()) {
-        Err(Error {
-            offset,
-            reason: Reason::EndsEarly,
-        }) if more_text && complete => {
-            return Err(Error {
-                offset: offset.max(sound),
+    let is_number = cursor
+        .peek()
+        .is_some_and(|byte| byte == b'-' || byte.is_ascii_digit());
+    cursor
+        .skip(limits.depth())
+        .map_err(|error| match error.reason {
+            Reason::EndsEarly if complete && sound < bytes.len() => Error {
+                offset: sound,
                 reason: Reason::NotUtf8,
-            });
-        }
-        other => other?,
-    };
+            },
+            _ => error,
+        })?;
     // A number that touches the end may go on in bytes that are still to come.
-    if !complete && matches!(value, Value::Number(_)) && reader.cursor.at() == sound {
-        return Err(Error {
-            offset: sound,
-            reason: Reason::EndsEarly,
-        });
+    if is_number && !complete && cursor.at() == bytes.len() {
+        return cursor.fail(Reason::EndsEarly);
     }
-    reader.cursor.skip_space();
-    Ok(Some((
-        reader.cursor.at(),
-        Parsed {
-            value,
-            duplicate_keys: reader.duplicate_keys,
-        },
-    )))
+    Ok(Some(start..cursor.at()))
 }
 
 struct Reader<'a> {

@@ -421,3 +421,23 @@ fn unicode_escape(escape: &str) -> (char, usize) {
         11,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plain_run;
+
+    #[test]
+    fn a_run_ends_at_any_byte_that_matters_wherever_it_stands() {
+        for length in 0..20 {
+            for at in 0..length {
+                for byte in 0..=255u8 {
+                    let mut bytes = vec![b'x'; length];
+                    bytes[at] = byte;
+                    let ends = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    let expected = if ends { at } else { length };
+                    assert_eq!(plain_run(&bytes), expected, "{byte} at {at} of {length}");
+                }
+            }
+        }
+    }
+}

@@ -164,19 +164,26 @@ fn numbers_compare_by_value() {
 fn finds_documents_in_a_stream() {
     let mut rest: &[u8] = b" {\"a\":1}\n[2] 3\"x\"true\n";
     let mut found = Vec::new();
-    while let Some((used, parsed)) = parse_prefix(rest, Limits::default(), true).unwrap() {
-        found.push(parsed.value.to_string());
-        rest = &rest[used..];
+    while let Some(place) = next_document(rest, Limits::default(), true).unwrap() {
+        found.push(&rest[place.clone()]);
+        rest = &rest[place.end..];
     }
-    assert_eq!(found, [r#"{"a":1}"#, "[2]", "3", "\"x\"", "true"]);
-    for part in ["12", "{\"a\":", "\"x"] {
-        let error = parse_prefix(part.as_bytes(), Limits::default(), false).unwrap_err();
-        assert_eq!(error.reason, Reason::EndsEarly, "{part}");
+    assert_eq!(found, [&b"{\"a\":1}"[..], b"[2]", b"3", b"\"x\"", b"true"]);
+}
+
+#[test]
+fn a_stream_may_be_cut_anywhere() {
+    let check = |bytes: &[u8], complete, expected: Result<_, Reason>| {
+        let found = next_document(bytes, Limits::default(), complete);
+        assert_eq!(found.map_err(|error| error.reason), expected, "{bytes:?}");
+    };
+    for cut in [&b"12"[..], b"{\"a\":", b"\"x", b"tru", b"-", b"[\"\xc3"] {
+        check(cut, false, Err(Reason::EndsEarly));
     }
-    assert_eq!(
-        parse_prefix(b"\"\xff", Limits::default(), true)
-            .unwrap_err()
-            .reason,
-        Reason::NotUtf8
-    );
+    check(b"12", true, Ok(Some(0..2)));
+    check(b"12 ", false, Ok(Some(0..2)));
+    check(b" \n", false, Ok(None));
+    check(b"[\"\xc3", true, Err(Reason::NotUtf8));
+    check(b"{} \xff", true, Ok(Some(0..2)));
+    check(b"\xff", true, Err(Reason::NotUtf8));
 }

@@ -55,10 +55,13 @@ pub(super) fn from_json(text: &str) -> Result<Written, Mistake> {
         cursor.finish()?;
         Ok(written)
     };
-    read().map_err(|Error { offset, reason }| Mistake {
-        span: offset..text.len().min(offset + 1),
-        pointer: String::new(),
-        reason: reason.to_string(),
+    read().map_err(|Error { offset, reason }| {
+        let wrong = text.get(offset..).and_then(|rest| rest.chars().next());
+        Mistake {
+            span: offset..offset + wrong.map_or(0, char::len_utf8),
+            pointer: String::new(),
+            reason: reason.to_string(),
+        }
     })
 }
 

@@ -125,6 +125,9 @@ fn wildcard() -> impl Strategy<Value = String> {
             "a*b",
             "*b*",
             "a*c*b",
+            "a*c*",
+            "*c*b",
+            "*b*c",
             "x\\*y",
             "",
             "abcdefg*p",
@@ -226,7 +229,7 @@ fn check(patterns: &[String], events: &[String]) -> Result<(), TestCaseError> {
     }
     let index = builder.build();
     let mut scratch = Scratch::default();
-    for text in events {
+    for (place, text) in events.iter().enumerate() {
         let event = parse(text.as_bytes(), Limits::default()).expect(text).value;
         let plain: Vec<u32> = (0u32..)
             .zip(&read)
@@ -235,7 +238,11 @@ fn check(patterns: &[String], events: &[String]) -> Result<(), TestCaseError> {
             .collect();
         let indexed = index.matches(text.as_bytes(), &mut scratch).unwrap();
         prop_assert_eq!(indexed, &plain, "{}", text);
-        for (id, pattern) in (0u32..).zip(&read) {
+        // Explaining costs more than all the rest, and a few events a set say as much.
+        for (id, pattern) in (0u32..)
+            .zip(&read)
+            .take(if place < 8 { read.len() } else { 0 })
+        {
             let explained = pattern.explain(&event);
             prop_assert_eq!(
                 explained.is_match(),
@@ -250,12 +257,12 @@ fn check(patterns: &[String], events: &[String]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn index_and_explain_agree_with_evaluate(
         patterns in vec(pattern(), 1..10),
-        events in vec(event(), 34),
+        events in vec(event(), 50),
     ) {
         check(&patterns, &events)?;
     }
@@ -290,11 +297,11 @@ proptest! {
     }
 }
 
-/// 1,500 sets of rules, each with 34 events, make 51,000 cases. Most of the time goes into making
+/// 1,000 sets of rules, each with 50 events, make 50,000 cases. Most of the time goes into making
 /// them up.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
-        .unwrap_or(1_500)
+        .unwrap_or(1_000)
 }

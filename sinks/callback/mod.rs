@@ -1,9 +1,10 @@
 //! A callback: an HTTP request with a JSON body, signed by Standard Webhooks.
 //!
 //! - this file: the settings and the one attempt,
-//! - `payload`: the body, `sign`: the signature,
+//! - `payload`: the body, `cloudevents`: its other form, `sign`: the signature,
 //! - `reply`: what an answer means.
 
+mod cloudevents;
 mod payload;
 mod reply;
 mod settings;
@@ -44,15 +45,28 @@ pub(crate) const KIND: SinkKind = SinkKind {
 /// What an attempt may take beyond its own time-out: making the request and reading the clock.
 const SLACK: Duration = Duration::from_secs(1);
 
+/// What the body looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Herald's own.
+    Herald,
+    /// CloudEvents 1.0, all in the body.
+    Structured,
+    /// CloudEvents 1.0, attributes in headers.
+    Binary,
+}
+
 /// One configured endpoint.
 struct Callback {
     client: Client,
     target: Target,
     method: http::Method,
+    form: Form,
     /// Sent as they are; a header of the configuration wins over one of ours.
     headers: HeaderMap,
     /// The newest first; none for an endpoint that checks no signature.
     keys: Vec<sign::Key>,
+    statuses: reply::Statuses,
     redactor: Redactor,
     timeout: Duration,
 }
@@ -68,7 +82,11 @@ impl Sink for Callback {
     }
 
     fn body(&self, message: MessageId, items: &[Item]) -> Option<String> {
-        payload::body(message, items)
+        match self.form {
+            Form::Herald => payload::body(message, items),
+            Form::Structured => cloudevents::structured(items),
+            Form::Binary => cloudevents::binary(items),
+        }
     }
 
     async fn deliver(&self, notification: &Notification, _progress: &Progress<'_>) -> Outcomes {
@@ -92,7 +110,7 @@ impl Sink for Callback {
         match self.client.send(request).await {
             Ok(answer) => {
                 let now = later(notification.attempted_at, started.elapsed());
-                reply::outcome(&answer, now, &self.redactor)
+                reply::outcome(&answer, now, &self.statuses, &self.redactor)
             }
             Err(failure) => reply::failure(&failure, &self.redactor).into(),
         }
@@ -115,14 +133,28 @@ impl Callback {
         let mut request = self
             .client
             .request(self.method.clone(), self.target.url().clone())
-            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(
+                http::header::CONTENT_TYPE,
+                self.content_type(&notification.items),
+            )
             .header("webhook-id", &id)
             .header("webhook-timestamp", timestamp);
         if !self.keys.is_empty() {
             let signature = sign::sign(&self.keys, &id, timestamp, body.as_bytes());
             request = request.header("webhook-signature", signature);
         }
+        if let (Form::Binary, [item]) = (self.form, notification.items.as_slice()) {
+            request = request.headers(cloudevents::headers(&item.event));
+        }
         request.headers(self.headers.clone()).body(body).build()
+    }
+
+    fn content_type(&self, items: &[Item]) -> &'static str {
+        match (self.form, items) {
+            (Form::Herald, _) | (Form::Binary, [_]) => "application/json",
+            (Form::Structured, [_]) => cloudevents::STRUCTURED,
+            (Form::Structured | Form::Binary, _) => cloudevents::BATCH,
+        }
     }
 }
 

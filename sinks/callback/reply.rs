@@ -1,27 +1,68 @@
 //! What an answer means.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use herald_model::{Outcome, Outcomes, Signal};
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::http::{Answer, Failure};
+use crate::http::{Answer, Failure, http_date};
 use crate::said::Redactor;
 
 /// The longest wait that a `Retry-After` may ask for. Chosen: an hour is the longest step of the
 /// default retry schedule; a receiver that wants more is asked again.
 pub(super) const RETRY_AFTER_AT_MOST: Duration = Duration::from_secs(3_600);
 
+/// What the configuration says a status means, where it differs from the table below.
+pub(super) type Statuses = BTreeMap<u16, Meaning>;
+
+/// What a status can be said to mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Delivered,
+    Transient,
+    Permanent,
+    SinkFault,
+}
+
+impl Meaning {
+    /// The words of the configuration.
+    pub(super) const WORDS: [(&str, Self); 4] = [
+        ("delivered", Self::Delivered),
+        ("transient", Self::Transient),
+        ("permanent", Self::Permanent),
+        ("sink-fault", Self::SinkFault),
+    ];
+}
+
 /// The outcome of an answer. The status line decides, whatever became of the body.
 ///
 /// Sources: RFC 9110 section 15; Standard Webhooks 1.0.0 and the CloudEvents webhook specification
 /// (2xx is success, 3xx is failure and not followed, 410 retires the endpoint, 429 with
 /// `Retry-After`); RFC 9110 section 15.5.9 (408) and RFC 8470 section 5.2 (425) allow repeating.
-pub(super) fn outcome(answer: &Answer, now: Timestamp, redactor: &Redactor) -> Outcomes {
+pub(super) fn outcome(
+    answer: &Answer,
+    now: Timestamp,
+    statuses: &Statuses,
+    redactor: &Redactor,
+) -> Outcomes {
     let said = said(answer, redactor);
-    let status = answer.status;
-    match status.as_u16() {
+    let status = answer.status.as_u16();
+    let transient = |reason| Outcome::Transient {
+        reason,
+        not_before: not_before(&answer.headers, now),
+    };
+    if let Some(meaning) = statuses.get(&status) {
+        return match meaning {
+            Meaning::Delivered => Outcome::Delivered { reply: said },
+            Meaning::Transient => transient(said),
+            Meaning::Permanent => Outcome::permanent(said),
+            Meaning::SinkFault => Outcome::sink_fault(said),
+        }
+        .into();
+    }
+    match status {
         200..=299 => Outcome::Delivered { reply: said }.into(),
         300..=399 => Outcome::sink_fault(format!(
             "{said}; redirects are not followed, so write the final URL"
@@ -32,11 +73,7 @@ pub(super) fn outcome(answer: &Answer, now: Timestamp, redactor: &Redactor) -> O
             "{said}; the receiver wants no more, so the sink is held until you resume it"
         )))
         .with_signal(Signal::Hold),
-        408 | 425 | 429 | 500..=599 => Outcome::Transient {
-            reason: said,
-            not_before: not_before(&answer.headers, now),
-        }
-        .into(),
+        408 | 425 | 429 | 500..=599 => transient(said).into(),
         400..=499 => Outcome::permanent(said).into(),
         _ => Outcome::transient(format!("{said}; this is no final status")).into(),
     }
@@ -87,18 +124,6 @@ fn not_before(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
         false => http_date(text)?,
     };
     (wanted > now).then(|| wanted.min(at_most))
-}
-
-/// The three forms of a date that RFC 9110 section 5.6.7 asks recipients to take.
-fn http_date(text: &str) -> Option<Timestamp> {
-    if let Ok(date) = jiff::fmt::rfc2822::parse(text) {
-        return Some(date.timestamp());
-    }
-    ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
-        .into_iter()
-        .find_map(|format| jiff::civil::DateTime::strptime(format, text).ok())
-        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok())
-        .map(|date| date.timestamp())
 }
 
 #[cfg(test)]

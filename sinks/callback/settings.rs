@@ -10,8 +10,9 @@ use herald_model::sink::ConnectError;
 use herald_model::{Secret, Sink, SinkConfig};
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use super::Callback;
+use super::reply::{Meaning, Statuses};
 use super::sign::Key;
+use super::{Callback, Form};
 use crate::guard::Guard;
 use crate::http::{Client, Settings, Target};
 use crate::said::Redactor;
@@ -37,6 +38,8 @@ const KEYS_AT_MOST: usize = 2;
 struct Config {
     target: Target,
     method: http::Method,
+    form: Form,
+    statuses: Statuses,
     headers: Vec<(HeaderName, Secret)>,
     keys: Vec<Key>,
     authorization: Option<Secret>,
@@ -62,6 +65,22 @@ pub(super) fn configure(table: &mut Table<'_>) -> Option<Box<dyn SinkConfig>> {
         .or("POST")
         .parse()
         .unwrap_or(http::Method::POST);
+    let form = table
+        .word(
+            "format",
+            &[
+                ("herald", "herald"),
+                ("cloudevents", "cloudevents"),
+                ("cloudevents-binary", "cloudevents-binary"),
+            ],
+        )
+        .or("herald");
+    let form = match form {
+        "cloudevents" => Form::Structured,
+        "cloudevents-binary" => Form::Binary,
+        _ => Form::Herald,
+    };
+    let statuses = statuses(table);
     let timeout = table
         .duration("timeout", seconds(1)..=seconds(300))
         .or(seconds(10));
@@ -83,6 +102,8 @@ pub(super) fn configure(table: &mut Table<'_>) -> Option<Box<dyn SinkConfig>> {
     Some(Box::new(Config {
         target: target?,
         method,
+        form,
+        statuses,
         headers,
         keys: keys?,
         authorization,
@@ -202,6 +223,28 @@ fn headers(table: &Table<'_>) -> (Vec<(HeaderName, Secret)>, bool) {
     (headers, mistakes)
 }
 
+/// What single statuses mean, where it is not what the table of the kind says.
+fn statuses(table: &Table<'_>) -> Statuses {
+    let Some(entries) = table.table("statuses") else {
+        return Statuses::new();
+    };
+    let mut statuses = Statuses::new();
+    for word in entries.names() {
+        let meaning = entries.word(word, &Meaning::WORDS).optional();
+        match word.parse::<u16>() {
+            Ok(status @ 200..=599) => statuses.extend(meaning.map(|meaning| (status, meaning))),
+            _ => entries.reading().mistake(
+                entries.span_of(word),
+                format!(
+                    "`{}`: this is no status; write one from 200 to 599, as in 404 = \"transient\"",
+                    entries.path_of(word)
+                ),
+            ),
+        }
+    }
+    statuses
+}
+
 fn is_reserved(name: &HeaderName) -> bool {
     RESERVED.contains(&name.as_str())
         || ["webhook-", "proxy-"]
@@ -278,6 +321,7 @@ impl SinkConfig for Config {
             timeout: self.timeout,
             connect_timeout: self.connect_timeout,
             guard: self.guard.clone(),
+            is_encrypted: self.target.is_encrypted(),
             ca: self.ca.clone(),
             identity: self.identity.clone(),
         })?;
@@ -307,6 +351,8 @@ impl SinkConfig for Config {
             client,
             target: self.target.clone(),
             method: self.method.clone(),
+            form: self.form,
+            statuses: self.statuses.clone(),
             headers,
             keys: self.keys.clone(),
             redactor: Redactor::new(secrets.chain(self.secrets.iter().cloned())),

@@ -7,7 +7,7 @@ use super::KIND;
 use crate::testing::http::{Act, Server};
 use crate::testing::settings::{mistake, read, sink};
 use crate::testing::tls::Identity;
-use crate::testing::{EVENT, Memory, attempt, deliver, message, notification};
+use crate::testing::{EVENT, Memory, at_once, attempt, deliver, message, notification};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -78,6 +78,52 @@ async fn every_status_has_its_outcome() {
 }
 
 #[tokio::test]
+async fn the_configuration_may_say_what_a_status_means() {
+    for (status, meaning) in [
+        ("404 Not Found", "transient"),
+        ("409 Conflict", "delivered"),
+        ("422 Unprocessable Content", "sink-fault"),
+        ("503 Service Unavailable", "permanent"),
+        ("410 Gone", "permanent"),
+    ] {
+        let server = Server::start([Act::answer(status, "", "")]).await;
+        let keys = format!("[sink.it.statuses]\n{} = \"{meaning}\"", &status[..3]);
+        let outcomes = deliver(&*to(&server, &keys), &notification(), &Memory::default()).await;
+        assert_eq!(outcomes.of(0).as_str(), meaning, "{status}");
+        assert_eq!(outcomes.signal, Signal::None);
+    }
+}
+
+#[tokio::test]
+async fn cloudevents_in_both_modes() {
+    let server = Server::start([Act::ok("")]).await;
+    let mut digest = notification();
+    digest.items.push(digest.items[0].clone());
+    for (format, notification) in [
+        ("cloudevents", notification()),
+        ("cloudevents-binary", notification()),
+        ("cloudevents-binary", digest),
+    ] {
+        let sink = to(&server, &format!("format = {format:?}"));
+        deliver(&*sink, &notification, &Memory::default()).await;
+    }
+    let [structured, binary, batch] = server.requests().try_into().unwrap();
+    let content_type = "application/cloudevents+json; charset=utf-8";
+    assert_eq!(structured.header("content-type"), content_type);
+    assert!(structured.body.starts_with(r#"{"specversion":"1.0","#));
+    assert_eq!(binary.header("content-type"), "application/json");
+    assert_eq!(binary.header("ce-source"), "acs.ecs");
+    assert!(binary.body.starts_with(r#"{"eniId":"#), "{}", binary.body);
+    let content_type = "application/cloudevents-batch+json; charset=utf-8";
+    assert_eq!(batch.header("content-type"), content_type);
+    assert!(batch.body.starts_with(r#"[{"specversion"#) && !batch.has("ce-id"));
+    // Standard Webhooks and CloudEvents combine.
+    for request in [structured, binary, batch] {
+        assert!(request.has("webhook-id") && request.has("webhook-signature"));
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed() {
     let elsewhere = Server::start([Act::ok("")]).await;
     let location = format!("Location: {}/\r\n", elsewhere.url());
@@ -122,15 +168,30 @@ async fn the_status_line_decides_whatever_becomes_of_the_body() {
         ),
     ] {
         let server = Server::start([act.clone()]).await;
-        let (word, reason) = attempt(&*to(&server, "timeout = \"1s\"")).await;
+        let (word, reason) = attempt(&*to(&server, act.patience())).await;
         assert_eq!(word, "delivered", "{act:?}: {reason}");
         assert!(reason.len() < 1_100, "{} bytes kept", reason.len());
     }
 }
 
 #[tokio::test]
+async fn an_endless_answer_is_not_waited_for() {
+    let act = Act::Endless(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "10\r\n0123456789abcdef\r\n",
+    );
+    let server = Server::start([act]).await;
+    let started = std::time::Instant::now();
+    assert_eq!(
+        attempt(&*to(&server, "timeout = \"60s\"")).await.0,
+        "delivered"
+    );
+    assert!(started.elapsed().as_secs() < 30, "waited for the end");
+}
+
+#[tokio::test]
 async fn what_went_out_may_have_arrived() {
-    for act in [
+    let acts = [
         Act::SayAndCut(Vec::new()),
         Act::SayAndCut(b"HTTP/1.1 20".to_vec()),
         Act::SayAndCut(b"HTTP/1.1 200 OK\r\nContent-Le".to_vec()),
@@ -138,11 +199,13 @@ async fn what_went_out_may_have_arrived() {
         Act::SayAndHang(Vec::new()),
         Act::SayAndHang(b"HTTP/1.1 200 OK\r\n".to_vec()),
         Act::Endless("HTTP/1.1 200 OK\r\n", "X-More: and more\r\n"),
-    ] {
+    ];
+    at_once(acts.map(|act| async move {
         let server = Server::start([act.clone()]).await;
-        let (word, reason) = attempt(&*to(&server, "timeout = \"1s\"")).await;
+        let (word, reason) = attempt(&*to(&server, act.patience())).await;
         assert_eq!(word, "unknown", "{act:?}: {reason}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -373,6 +436,14 @@ fn mistakes_in_the_settings() {
         (
             &format!("{url}headers.X = \"a\\nb\""),
             "`sink.it.headers.X`: a header's value is one line of visible characters",
+        ),
+        (
+            &format!("{url}statuses.999 = \"transient\""),
+            "`sink.it.statuses.999`: this is no status; write one from 200 to 599, as in 404 = \"transient\"",
+        ),
+        (
+            &format!("{url}statuses.404 = \"maybe\""),
+            "`sink.it.statuses.404`: `maybe` is none of `delivered`, `transient`, `permanent`, `sink-fault`",
         ),
         (
             &format!("{url}method = \"GET\""),

@@ -24,6 +24,7 @@ use herald_model::{
     EndpointId, Markup, Notification, Outcome, Outcomes, Progress, Secret, Sink, SinkKind,
 };
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 pub use self::escape::escape;
 use crate::http::{Client, Failure, Target};
@@ -75,6 +76,7 @@ impl Sink for DingTalk {
     }
 
     async fn deliver(&self, notification: &Notification, _progress: &Progress<'_>) -> Outcomes {
+        let started = Instant::now();
         let body = payload::body(
             &notification.rendered,
             &self.additions,
@@ -105,7 +107,11 @@ impl Sink for DingTalk {
             }
         };
         match self.client.send(request).await {
-            Ok(answer) => reply::outcome(&answer, notification.attempt, &self.redactor),
+            Ok(answer) => {
+                let now = notification.attempted_at;
+                let now = now.checked_add(started.elapsed()).unwrap_or(now);
+                reply::outcome(&answer, notification.attempt, now, &self.redactor)
+            }
             Err(failure) => {
                 let words = self.redactor.clean(&failure.to_string());
                 match failure {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use herald_model::{Outcome, Outcomes, Signal};
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::http::{Answer, BodyEnd};
+use crate::http::{Answer, BodyEnd, http_date};
 use crate::said::Redactor;
 
 /// How long a robot is left alone after it was throttled: "going over means 10 minutes of
@@ -150,7 +151,7 @@ const SECURITY_WORDS: [(&[&str], Class, &str); 4] = [
     (
         &["timestamp", "expired", "过期", "时间戳"],
         Class::Clock,
-        "the timestamp was refused: this machine's clock is more than an hour off",
+        "the timestamp was refused: this machine's clock is off",
     ),
     (
         &["sign", "签名", "加签"],
@@ -168,8 +169,14 @@ const SECURITY_WORDS: [(&[&str], Class, &str); 4] = [
 /// refusal of long messages has it too.
 const THROTTLED_WORDS: [&str; 4] = ["too fast", "exceed 20 times", "限流", "太快"];
 
-/// The outcome of an answer at the given attempt (from 1).
-pub(super) fn outcome(answer: &Answer, attempt: u32, redactor: &Redactor) -> Outcomes {
+/// The outcome of an answer at the given attempt (from 1), which came at `now` by this machine's
+/// clock.
+pub(super) fn outcome(
+    answer: &Answer,
+    attempt: u32,
+    now: Timestamp,
+    redactor: &Redactor,
+) -> Outcomes {
     let reply = serde_json::from_slice::<Reply>(&answer.body).unwrap_or_default();
     let said = said(answer, redactor);
     if is_text(reply.punish.as_ref(), "deny") {
@@ -195,12 +202,16 @@ pub(super) fn outcome(answer: &Answer, attempt: u32, redactor: &Redactor) -> Out
         .and_then(Value::as_str)
         .unwrap_or_default();
     let (class, meaning) = meaning(code, words);
+    let meaning = match class {
+        Some(Class::Clock) => format!("{meaning}{}", clock_error(answer, now)),
+        _ => meaning.to_owned(),
+    };
     match class {
-        Some(Class::Throttled) => throttled(&said, meaning, PENALTY),
-        Some(Class::Later) => Outcome::transient(explained(&said, meaning)).into(),
-        Some(Class::Clock) if attempt <= 1 => Outcome::transient(explained(&said, meaning)).into(),
-        Some(Class::Clock | Class::Sink) => Outcome::sink_fault(explained(&said, meaning)).into(),
-        Some(Class::Message) => Outcome::permanent(explained(&said, meaning)).into(),
+        Some(Class::Throttled) => throttled(&said, &meaning, PENALTY),
+        Some(Class::Later) => Outcome::transient(explained(&said, &meaning)).into(),
+        Some(Class::Clock) if attempt <= 1 => Outcome::transient(explained(&said, &meaning)).into(),
+        Some(Class::Clock | Class::Sink) => Outcome::sink_fault(explained(&said, &meaning)).into(),
+        Some(Class::Message) => Outcome::permanent(explained(&said, &meaning)).into(),
         None if attempt < TRIES_OF_UNKNOWN_CODES => Outcome::transient(said).into(),
         None => Outcome::permanent(said).into(),
     }
@@ -234,6 +245,19 @@ fn meaning(code: i64, words: &str) -> (Option<Class>, &'static str) {
         return (Some(Class::Throttled), "the robot is throttled");
     }
     (None, "")
+}
+
+/// How far this machine's clock is from the far side's, where that named a date.
+fn clock_error(answer: &Answer, now: Timestamp) -> String {
+    let date = answer.headers.get(http::header::DATE);
+    let Some(theirs) = date.and_then(|date| http_date(date.to_str().ok()?)) else {
+        return String::new();
+    };
+    match now.duration_since(theirs).as_secs() {
+        0 => String::new(),
+        seconds @ 1.. => format!(", {seconds} s ahead of DingTalk's"),
+        seconds => format!(", {} s behind DingTalk's", seconds.unsigned_abs()),
+    }
 }
 
 /// The outcome of an answer without a code: never a success.

@@ -175,6 +175,7 @@ impl SinkConfig for Config {
             // So that a time-out while connecting is told from one after the request went out.
             connect_timeout: self.timeout / 2,
             guard: Guard::open(),
+            is_encrypted: self.webhook.is_encrypted(),
             ca: self.ca.clone(),
             identity: None,
         })?;

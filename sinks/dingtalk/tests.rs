@@ -25,11 +25,12 @@ fn robot(server: &Server, keys: &str) -> Box<dyn Sink> {
 }
 
 async fn outcomes(act: Act, attempt: u32) -> Outcomes {
+    let patience = act.patience();
     let server = Server::start([act]).await;
     let mut notification = notification();
     notification.attempt = attempt;
     deliver(
-        &*robot(&server, "timeout = \"1s\""),
+        &*robot(&server, patience),
         &notification,
         &Memory::default(),
     )
@@ -268,6 +269,20 @@ async fn later_attempts_lose_patience() {
 }
 
 #[tokio::test]
+async fn a_wrong_clock_is_measured() {
+    let body = r#"{"errcode":310000,"errmsg":"invalid timestamp"}"#;
+    for (date, words) in [
+        ("Fri, 02 Jan 2026 01:00:00 GMT", "s ahead of DingTalk's)"),
+        ("Fri, 02 Jan 2026 23:00:00 GMT", "s behind DingTalk's)"),
+        ("yesterday", "this machine's clock is off)"),
+    ] {
+        let act = Act::answer("200 OK", &format!("Date: {date}\r\n"), body);
+        let outcome = outcomes(act, 2).await.of(0);
+        assert!(outcome.reason().ends_with(words), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_status_other_than_200_is_no_success_whatever_the_body() {
     for (status, body, word) in [
         ("500 Oops", r#"{"errcode":0,"errmsg":"ok"}"#, "transient"),
@@ -408,7 +423,7 @@ async fn an_action_card_has_buttons() {
 
 #[tokio::test]
 async fn long_texts_are_cut_where_an_item_ends() {
-    let item = |n: usize| format!("- **eni-{n:04}** \"弹性网卡\" \\_ {}\n", "x".repeat(60));
+    let item = |n: usize| format!("- **eni-{n:04}** \"弹性网卡\"\n  \\_ {}\n", "x".repeat(60));
     let text: String = (0..300).map(item).collect();
     let rendered = Rendered {
         title: "300 events".to_owned(),

@@ -72,6 +72,20 @@ impl Verdict {
 /// required (RFC 4954 section 6).
 const CREDENTIALS: [u16; 4] = [530, 534, 535, 538];
 
+/// Replies that people ask about, in words (RFC 4954 section 6).
+const MEANINGS: [(u16, &str); 4] = [
+    (
+        530,
+        "the server wants a login; set `username` and `password`",
+    ),
+    (534, "the server wants a stronger way to log in"),
+    (
+        535,
+        "user or password is wrong; some providers want an authorisation code instead",
+    ),
+    (538, "the server wants encryption; set `tls`"),
+];
+
 /// Whether the server spoke (then the connection is in step), or the conversation broke.
 pub(super) fn is_reply(error: &Error) -> bool {
     // 421 may come at any point and means that the server closes (RFC 5321 section 3.8).
@@ -89,7 +103,10 @@ pub(super) fn verdict(error: &Error, step: Step, dot_sent: bool) -> Verdict {
 
 /// The verdict of a negative reply.
 fn by_code(code: u16, text: &str, step: Step) -> Verdict {
-    let words = format!("{code} {}", text.replace('\n', " "));
+    let mut words = format!("{code} {}", text.replace('\n', " "));
+    if let Some((_, meaning)) = MEANINGS.iter().find(|(known, _)| *known == code) {
+        words = format!("{words} ({meaning})");
+    }
     if code < 500 {
         return Verdict::Later(words);
     }
@@ -134,7 +151,7 @@ fn enhanced(text: &str) -> Option<&str> {
 
 /// The verdict where the server did not speak, or not in SMTP.
 fn broken(error: &Error, step: Step, dot_sent: bool) -> Verdict {
-    let words = format!("{} while {}", chain(error), doing(step));
+    let words = format!("{} while {}", plain_words(error), doing(step));
     if dot_sent {
         return Verdict::Unknown(words);
     }
@@ -151,6 +168,27 @@ fn broken(error: &Error, step: Step, dot_sent: bool) -> Verdict {
     } else {
         Verdict::Later(words)
     }
+}
+
+/// The library's words, put so that they say what to do.
+fn plain_words(error: &Error) -> String {
+    let words = chain(error);
+    for (theirs, ours) in [
+        (
+            "STARTTLS is not supported",
+            "the server offers no STARTTLS; set tls = \"implicit\" if it encrypts from the start",
+        ),
+        (
+            "No compatible authentication mechanism",
+            "the server offers neither AUTH PLAIN nor LOGIN",
+        ),
+        ("incomplete response", "the server closed the connection"),
+    ] {
+        if words.contains(theirs) {
+            return ours.to_owned();
+        }
+    }
+    words
 }
 
 /// A positive reply at a step; anything but the expected code means that replies are out of step

@@ -5,6 +5,7 @@
 //! rest), or a [`Failure`] that says how far the request got, because only that decides whether it
 //! may have arrived.
 
+mod date;
 mod resolve;
 mod target;
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use crate::guard::{Guard, Refused};
 use crate::said::{KEPT, one_line};
 
+pub(crate) use date::http_date;
 pub(crate) use target::Target;
 
 /// How much of an answer is read. What comes after is not waited for. Chosen: above the longest
@@ -40,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     /// Which addresses may be connected to.
     pub(crate) guard: Guard,
+    /// Whether the target is `https://`. The client of a plain one follows no redirect to TLS
+    /// either, so it goes without the system's roots, which take time and memory to read and are
+    /// absent from slim images.
+    pub(crate) is_encrypted: bool,
     /// A PEM file whose certificates are trusted besides the system's.
     pub(crate) ca: Option<PathBuf>,
     /// A PEM file with the client's certificate chain, and one with its key.
@@ -124,6 +130,9 @@ impl Client {
                 )));
             }
             builder = builder.tls_certs_merge(certificates);
+        }
+        if !settings.is_encrypted {
+            builder = builder.tls_certs_only([]);
         }
         if let Some((chain, key)) = &settings.identity {
             let mut pem = read(chain)?;

@@ -23,6 +23,11 @@ impl Target {
         &self.0
     }
 
+    /// Whether TLS is spoken.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// What of the URL may be a token: the values of the query, and long segments of the path.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let values = self.0.query_pairs().map(|(_, value)| value.into_owned());

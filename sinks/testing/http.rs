@@ -34,6 +34,15 @@ impl Act {
         )
     }
 
+    /// A short time-out for whoever meets a silent server. Elsewhere the usual one, so that a busy
+    /// machine does not change the outcome.
+    pub(crate) fn patience(&self) -> &'static str {
+        match self {
+            Self::SayAndHang(_) => "timeout = \"1s\"",
+            _ => "",
+        }
+    }
+
     /// `200 OK` with a body.
     pub(crate) fn ok(body: &str) -> Self {
         Self::answer("200 OK", "", body)

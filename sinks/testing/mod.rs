@@ -147,6 +147,19 @@ pub(crate) async fn deliver(
         .await
 }
 
+/// Runs every row of a table at the same time, since some rows wait for a time-out.
+pub(crate) async fn at_once<F>(rows: impl IntoIterator<Item = F>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let running: Vec<_> = rows.into_iter().map(tokio::spawn).collect();
+    for row in running {
+        if let Err(error) = row.await {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
 /// The outcome of one attempt of [`notification`] with nothing before it: its word and its reason.
 pub(crate) async fn attempt(sink: &dyn Sink) -> (&'static str, String) {
     let outcome = deliver(sink, &notification(), &Memory::default())

@@ -40,6 +40,8 @@ pub(crate) struct Read {
     pub(crate) mistakes: Vec<(String, String)>,
     /// Whether one of them refuses the file.
     pub(crate) is_refused: bool,
+    /// The keys that were asked for, below the sink's name.
+    pub(crate) keys: Vec<String>,
 }
 
 /// Reads the first `[sink.NAME]` table of `toml` as `kind`, as the root package does: the common
@@ -53,7 +55,11 @@ pub(crate) fn read(kind: &SinkKind, toml: &str) -> Read {
     let config = (kind.configure)(&mut table);
     table.finish();
     let is_refused = reading.has_errors();
-    let (mistakes, _) = reading.into_parts();
+    let (mistakes, keys) = reading.into_parts();
+    let keys = keys
+        .into_iter()
+        .filter_map(|key| Some(key.path.splitn(3, '.').nth(2)?.to_owned()))
+        .collect();
     let mistakes = mistakes
         .into_iter()
         .map(|mistake| (toml[mistake.span].to_owned(), mistake.text))
@@ -62,6 +68,7 @@ pub(crate) fn read(kind: &SinkKind, toml: &str) -> Read {
         config,
         mistakes,
         is_refused,
+        keys,
     }
 }
 

@@ -22,6 +22,17 @@ pub(crate) enum Act {
     Endless(&'static str),
 }
 
+impl Act {
+    /// A short time-out for whoever meets a silent server. Elsewhere the usual one, so that a busy
+    /// machine does not change the outcome.
+    pub(crate) fn patience(&self) -> &'static str {
+        match self {
+            Self::Hang => "timeout = \"1s\"",
+            _ => "",
+        }
+    }
+}
+
 /// When a rule applies: the command begins so. `CONNECT` is the greeting, `DOT` the end of a text.
 #[derive(Debug, Clone)]
 struct Rule {

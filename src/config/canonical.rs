@@ -37,8 +37,8 @@ struct Written {
 pub struct StoredTextError(String);
 
 impl Subscription {
-    /// The canonical text: compact JSON. Subscriptions that match the same, send to the same sinks
-    /// and expire alike under one name have the same text, whatever way the file writes them.
+    /// The canonical text: compact JSON. One subscription has one text, whether its condition is
+    /// written as TOML or as JSON and whatever its templates are.
     pub fn text(&self) -> Arc<str> {
         let pattern = self.pattern.as_ref().map(Pattern::to_json);
         let written = Written {

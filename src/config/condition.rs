@@ -66,6 +66,16 @@ pub(super) fn read<'t>(
             }
         }
         Err(mistakes) => {
+            if let (Form::Canonical, Some(DeValue::Table(entries))) =
+                (form, when.map(toml::Spanned::get_ref))
+            {
+                // The fields of a pattern with a mistake are not known, but these are in sight.
+                for key in entries.keys() {
+                    if let Some(text) = fields::foreign(key.get_ref()) {
+                        table.reading().mistake(key.span(), text);
+                    }
+                }
+            }
             for mistake in mistakes {
                 let text = format!("`subscription.{key}`: {}", mistake.reason);
                 table.reading().mistake(place.of(&mistake.span), text);

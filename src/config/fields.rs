@@ -56,16 +56,25 @@ const MADE: [(&str, &[&str]); 4] = [
 /// Fields of an ENI operation's `content`.
 const ENI_CONTENT: [&str; 5] = ["eniId", "operation", "eniStatus", "result", "requestId"];
 
-/// Top-level fields of CloudEvents and of AWS events, with what an event here calls the same.
+/// Top-level fields of CloudEvents and of AWS events, with the remedy.
 const FOREIGN: [(&str, &str); 4] = [
     (
         "source",
-        "`product` (\"ECS\" for acs.ecs), or `intake.source` for the way in",
+        "test `product` (\"ECS\" for acs.ecs), or `intake.source` for the way in",
     ),
-    ("type", "`name`"),
-    ("data", "`content`"),
-    ("detail", "`content`"),
+    (
+        "type",
+        "test `name`, without the part before its first colon",
+    ),
+    ("data", "test `content`"),
+    ("detail", "test `content`"),
 ];
+
+/// Why a pattern on the events of Herald cannot begin with the key `top`.
+pub(super) fn foreign(top: &str) -> Option<String> {
+    let (_, remedy) = FOREIGN.iter().find(|(foreign, _)| *foreign == top)?;
+    Some(format!("events have no field `{top}`; {remedy}"))
+}
 
 /// Reports fields of another form as mistakes, and warns of what looks like a slip. `place` gives
 /// the bytes of the file for a span of the pattern. Answers whether there was no mistake.
@@ -79,8 +88,7 @@ pub(super) fn check(
         let Some((top, span)) = test.path.first().zip(test.spans.first()) else {
             continue;
         };
-        if let Some((_, instead)) = FOREIGN.iter().find(|(foreign, _)| foreign == top) {
-            let text = format!("events have no field `{top}`; test {instead} instead");
+        if let Some(text) = foreign(top) {
             reading.mistake(place(span), text);
             sound = false;
         } else if let Some((at, text)) = slip(test) {
@@ -99,11 +107,8 @@ pub(super) fn check(
 /// The step of the path that looks wrong, and why.
 fn slip(test: &FieldTest) -> Option<(usize, String)> {
     let path: Vec<&str> = test.path.iter().map(String::as_str).collect();
-    let unknown = |field: &str, near: &str| {
-        format!(
-            "events are not known to have a field `{field}`, and without it nothing matches{near}"
-        )
-    };
+    let unknown =
+        |field: &str, near: &str| format!("no event is known to have a field `{field}`{near}");
     match path.as_slice() {
         [top, ..] if !TOP.contains(top) => Some((0, unknown(top, &did_you_mean(top, TOP)))),
         ["content", field, ..] if !ENI_CONTENT.contains(field) => {

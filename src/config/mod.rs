@@ -38,6 +38,7 @@ use herald_model::settings::{Environment, Key, Reading, Severity, Table};
 use toml::de::DeTable;
 
 use environment::Remembering;
+use reading::is_empty;
 
 pub use canonical::StoredTextError;
 pub use environment::Machine;
@@ -136,7 +137,7 @@ impl Reader<'_> {
     pub fn parse(&self, text: &str, file: &str, base: &Path) -> Result<Loaded, Refused> {
         let (document, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            let problems = problem::placed(file, text, problem::syntax(&errors));
+            let problems = problem::placed(file, text, problem::syntax(text, &errors));
             return Err(Refused { problems });
         }
         let environment = Remembering::new(self.environment);
@@ -197,14 +198,14 @@ fn read<'t>(file: &reading::File<'t>, root: Table<'t>) -> Config {
     let sinks = sink::read_all(file, &root);
     let subscriptions = subscription::read_all(file, &root, &sinks);
     let tests = test::read_all(file, &root, &subscriptions);
-    let nothing_in = |key: &str| root.names().all(|name| name != key);
-    if nothing_in("sink") {
-        let text = "there is no [sink.NAME], so events are kept but nobody is told";
-        root.reading().warning(0..0, text);
-    }
-    if nothing_in("subscription") {
-        let text = "there is no [[subscription]], so events are kept but nobody is told";
-        root.reading().warning(0..0, text);
+    for (key, written) in [
+        ("sink", "[sink.NAME]"),
+        ("subscription", "[[subscription]]"),
+    ] {
+        if is_empty(&root, key) {
+            let text = format!("there is no {written}, so events are kept but nobody is told");
+            root.reading().warning(0..0, text);
+        }
     }
     root.finish();
     Config {
@@ -255,3 +256,6 @@ impl Config {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

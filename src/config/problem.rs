@@ -1,7 +1,6 @@
 //! What is wrong with a file, and where.
 
 use std::fmt;
-use std::ops::Range;
 
 use herald_model::settings::{Mistake, Severity};
 
@@ -88,20 +87,47 @@ pub(super) fn placed(file: &str, text: &str, mistakes: Vec<Mistake>) -> Vec<Prob
 }
 
 /// What the TOML parser says of a file that is no TOML. Its own rendering shows the source line,
-/// which may hold a secret; only its words are used.
-pub(super) fn syntax(errors: &[toml::de::Error]) -> Vec<Mistake> {
-    let mut mistakes: Vec<_> = errors
-        .iter()
-        .map(|error| Mistake {
-            span: error.span().unwrap_or(Range::default()),
+/// which may hold a secret; only its words are used, and keys that are here twice are named.
+pub(super) fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<Mistake> {
+    let mistake = |error: &toml::de::Error| {
+        let span = error.span().unwrap_or_default();
+        let said = error.message().replace('\n', ", ");
+        let text = match text.get(span.clone()) {
+            Some(key) if said == "duplicate key" && is_bare_key(key) => {
+                format!("not TOML: `{key}` is here twice; remove one")
+            }
+            _ => format!("not TOML: {said}{}", remedy(&said)),
+        };
+        Mistake {
+            span,
             severity: Severity::Error,
-            text: format!("not TOML: {}", error.message().replace('\n', ", ")),
-        })
-        .collect();
+            text,
+        }
+    };
+    let mut mistakes: Vec<_> = errors.iter().map(mistake).collect();
     mistakes.sort_by_key(|mistake| mistake.span.start);
     // One slip often breaks several rules at the same place; the first says enough.
     mistakes.dedup_by_key(|mistake| mistake.span.start);
     mistakes
+}
+
+fn is_bare_key(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.chars().all(fits)
+}
+
+/// What to do, where the parser's words leave it open.
+fn remedy(said: &str) -> &'static str {
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| said.starts_with(prefix));
+    if begins(&["invalid float", "invalid integer", "invalid datetime"]) {
+        "; if it is text, put it in quotes"
+    } else if begins(&["string values must be quoted"]) {
+        "; put the value in quotes"
+    } else if begins(&["invalid basic string", "invalid literal string"]) {
+        "; close the string on the line where it begins"
+    } else {
+        ""
+    }
 }
 
 #[cfg(test)]

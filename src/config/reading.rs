@@ -133,6 +133,14 @@ pub(super) fn is_empty_list(table: &Table<'_>, key: &str) -> bool {
     table.names().any(|name| name == key) && items_of(table, key) == 0
 }
 
+/// Whether nothing stands under `key`: no key, an empty list, an empty table.
+pub(super) fn is_empty(table: &Table<'_>, key: &str) -> bool {
+    match table.raw(key).map(toml::Spanned::get_ref) {
+        Some(DeValue::Table(entries)) => entries.is_empty(),
+        _ => items_of(table, key) == 0,
+    }
+}
+
 /// Names as they stand in a message.
 pub(super) fn names_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();

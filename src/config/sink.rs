@@ -35,9 +35,7 @@ impl Sink {
     pub fn connect(&self) -> Result<Box<dyn herald_model::Sink>, ConnectError> {
         match &self.settings {
             Some(settings) => settings.connect(),
-            None => Err(ConnectError(
-                "a variable that it needs is not set".to_owned(),
-            )),
+            None => Err(ConnectError("a secret that it needs is not set".to_owned())),
         }
     }
 }

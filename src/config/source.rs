@@ -103,7 +103,7 @@ fn read_source(name: &str, table: Table<'_>) -> Option<Source> {
         kind,
         tokens: tokens(&table),
         accounts: table.texts("accounts").or(Vec::new()),
-        products: upper_cased(table.texts("products").or(Vec::new())),
+        products: upper_cased(&table.texts("products").or(Vec::new())),
         trust: word_or(
             &table,
             "trust",
@@ -135,7 +135,7 @@ fn tokens(table: &Table<'_>) -> Vec<Secret> {
 }
 
 /// As events carry them (products are upper-cased at intake).
-fn upper_cased(products: Vec<String>) -> Vec<String> {
+fn upper_cased(products: &[String]) -> Vec<String> {
     products
         .iter()
         .map(|product| product.to_uppercase())

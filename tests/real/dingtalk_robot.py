@@ -28,6 +28,8 @@ class Robot:
     def __init__(self):
         # Codes for messages whose text holds the word, one by one; 0 once they are used up.
         self.refusals = {}
+        # Messages whose sign was right, with the path they came by; those that the group saw.
+        self.signed = []
         self.shown = []
 
     def answer(self, request):
@@ -45,6 +47,7 @@ class Robot:
         if not hmac.compare_digest(query["sign"][0], sign(timestamp, SECRET)):
             return 310000, "sign not match"
         message = json.loads(body)
+        self.signed.append((path, message))
         text = message["markdown"]["text"]
         for word, codes in self.refusals.items():
             if word in text and codes:
@@ -86,10 +89,9 @@ secret = "SECwrong"
                 all(word in robot.shown[0]["markdown"]["text"] for word in ("eni-00000001", "failed")),
                 "which names the ENI and how it ended",
             )
-            sent = [json.loads(body) for path, _, body in far.requests if b"eni-00000001" in body]
-            signed = [path for path, _, body in far.requests if b"eni-00000001" in body]
-            check(len(set(signed)) == len(signed), "each attempt was signed anew")
-            uuids = {message["msgUuid"] for message in sent}
+            paths = {path for path, _ in robot.signed}
+            check(len(robot.signed) == len(paths) == 3, "each of the three attempts was signed anew")
+            uuids = {message["msgUuid"] for _, message in robot.signed}
             check(len(uuids) == 1, "under one msgUuid")
 
             event = herald.send(failed_attach(2))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// An error of the journal. None of them leaves anything half-written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// Another process holds the journal.
     #[error(

@@ -23,6 +23,7 @@ pub mod sqlite;
 
 mod error;
 mod look;
+mod texts;
 
 pub use error::Error;
 pub use look::{
@@ -36,6 +37,24 @@ pub const KILLS_MAX: u32 = 5;
 
 /// Longest accepted `limit` of a list, in rows. Chosen.
 pub const PAGE_MAX: u32 = 1_000;
+
+/// The rows of a page for a wanted `limit`; 0 stands for 100.
+pub(crate) fn page_limit(limit: u32) -> usize {
+    let limit = if limit == 0 { 100 } else { limit };
+    limit.min(PAGE_MAX) as usize
+}
+
+/// Why a delivery was suppressed whose `expires` has passed.
+pub(crate) const EXPIRED: &str = "expired";
+
+/// Why an attempt that was open when its process died is unknown.
+pub(crate) const CUT_OFF: &str =
+    "cut off: the process ended while this attempt was open; it may have arrived";
+
+/// Why a delivery is dead that cut off its worker too often.
+pub(crate) fn killed(times: u32) -> String {
+    format!("cut off {times} times in a row: the process ended during every one of its attempts")
+}
 
 macro_rules! number {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(

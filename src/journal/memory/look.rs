@@ -1,0 +1,274 @@
+//! The journal in memory as people see it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use herald_model::{DeliveryId, DeliveryState, EventId, Outcome, Phase};
+use jiff::Timestamp;
+
+use super::MemoryJournal;
+use super::state::{Attempt, Delivery, Event, State, message_id};
+use crate::journal::texts::Texts;
+use crate::journal::{
+    AttemptRow, Cursor, DeliveryFilter, DeliveryNo, DeliveryRow, Error, EventFilter, EventNo,
+    EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow,
+    SubscriptionNo, Totals, page_limit,
+};
+
+#[async_trait]
+impl Look for MemoryJournal {
+    async fn events(&self, filter: EventFilter) -> Result<Page<EventRow>, Error> {
+        let state = self.open()?;
+        let found = state
+            .events
+            .iter()
+            .rev()
+            .filter(|(number, _)| is_below(filter.cursor, **number))
+            .filter(|(_, event)| in_time(event.received, filter.since, filter.until))
+            .filter(|(_, event)| {
+                let texts = Texts::of(&event.text);
+                same(&filter.sender_id, texts.sender_id.as_deref())
+                    && same(&filter.eni, texts.eni.as_deref())
+                    && same(&filter.request, texts.request.as_deref())
+            })
+            .map(|(number, event)| (*number, state.event_row(*number, event)));
+        Ok(page(found, filter.limit))
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>, Error> {
+        let state = self.open()?;
+        let found = state.events.iter().find(|(_, event)| event.id == id);
+        Ok(found.map(|(number, event)| state.event_row(*number, event)))
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Page<DeliveryRow>, Error> {
+        let state = self.open()?;
+        let found = state
+            .deliveries
+            .iter()
+            .rev()
+            .filter(|(number, _)| is_below(filter.cursor, **number))
+            .filter(|(_, delivery)| {
+                let Some(event) = state.events.get(&delivery.event) else {
+                    return false;
+                };
+                let texts = Texts::of(&event.text);
+                in_time(event.received, filter.since, filter.until)
+                    && filter.event.is_none_or(|id| id == event.id)
+                    && same(&filter.eni, texts.eni.as_deref())
+                    && same(&filter.request, texts.request.as_deref())
+                    && filter.state.is_none_or(|wanted| wanted == delivery.state)
+                    && same(&filter.sink, Some(&state.sink_name(delivery.sink)))
+                    && same(
+                        &filter.subscription,
+                        Some(&state.subscription_name(delivery.subscription)),
+                    )
+            })
+            .filter_map(|(number, _)| {
+                let mut row = state.delivery_row(*number)?;
+                row.attempts.drain(..row.attempts.len().saturating_sub(1));
+                Some((*number, row))
+            });
+        Ok(page(found, filter.limit))
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, Error> {
+        let state = self.open()?;
+        let found = state
+            .deliveries
+            .keys()
+            .find(|number| state.delivery_id(**number) == id);
+        Ok(found.and_then(|number| state.delivery_row(*number)))
+    }
+
+    async fn deliveries_of(&self, event: EventNo) -> Result<Vec<DeliveryRow>, Error> {
+        let state = self.open()?;
+        let numbers = state.events.get(&event.0).map(|event| &event.deliveries);
+        let numbers = numbers.into_iter().flatten();
+        Ok(numbers
+            .filter_map(|number| state.delivery_row(*number))
+            .collect())
+    }
+
+    async fn operations(&self, filter: OperationFilter) -> Result<Page<OperationRow>, Error> {
+        let state = self.open()?;
+        let found = state
+            .operations
+            .iter()
+            .rev()
+            .filter(|(number, _)| is_below(filter.cursor, **number))
+            .filter(|(_, operation)| in_time(operation.received, filter.since, filter.until))
+            .filter(|(_, operation)| same(&filter.reason, Some(operation.reason)))
+            .map(|(number, operation)| {
+                let row = OperationRow {
+                    received_at: operation.received,
+                    operation: operation.text.clone(),
+                    reason: operation.reason.to_owned(),
+                };
+                (*number, row)
+            });
+        Ok(page(found, filter.limit))
+    }
+
+    async fn generation(&self, number: GenerationNo) -> Result<Option<GenerationRow>, Error> {
+        let state = self.open()?;
+        let place = usize::try_from(number.0 - 1).ok();
+        let found = place.and_then(|place| state.generations.get(place));
+        Ok(found.map(|(since, in_force)| GenerationRow {
+            since: *since,
+            subscriptions: in_force
+                .iter()
+                .filter_map(|number| {
+                    let place = usize::try_from(number.0 - 1).ok()?;
+                    state.subscriptions.get(place).cloned()
+                })
+                .collect(),
+        }))
+    }
+
+    async fn sinks(&self) -> Result<Vec<SinkRow>, Error> {
+        let state = self.open()?;
+        let mut rows: Vec<SinkRow> = state
+            .sinks
+            .iter()
+            .map(|name| SinkRow {
+                name: Arc::clone(name),
+                pending: 0,
+                oldest: None,
+            })
+            .collect();
+        for number in &state.pending {
+            let Some(delivery) = state.deliveries.get(number) else {
+                continue;
+            };
+            let place = usize::try_from(delivery.sink.0 - 1).ok();
+            if let Some(row) = place.and_then(|place| rows.get_mut(place)) {
+                row.pending += 1;
+                let received = state
+                    .events
+                    .get(&delivery.event)
+                    .map(|event| event.received);
+                row.oldest = row.oldest.or(received);
+            }
+        }
+        rows.retain(|row| row.pending > 0);
+        Ok(rows)
+    }
+
+    async fn totals(&self) -> Result<Totals, Error> {
+        Ok(self.open()?.totals)
+    }
+}
+
+impl State {
+    fn event_row(&self, number: i64, event: &Event) -> EventRow {
+        EventRow {
+            number: EventNo(number),
+            id: event.id,
+            text: Arc::clone(&event.text),
+            received_at: event.received,
+            generation: event.generation,
+            matched: event
+                .matched
+                .iter()
+                .map(|number: &SubscriptionNo| self.subscription_name(*number))
+                .collect(),
+        }
+    }
+
+    fn delivery_row(&self, number: i64) -> Option<DeliveryRow> {
+        let delivery = self.deliveries.get(&number)?;
+        let event = self.events.get(&delivery.event)?;
+        let id = self.delivery_id(number);
+        let mut attempts: Vec<AttemptRow> = delivery
+            .attempts
+            .iter()
+            .map(|attempt| attempt_row(id, attempt))
+            .collect();
+        let last_reason = attempts.last().map(|last| last.reason.clone());
+        if let Some(open) = delivery.open {
+            let message = delivery.message.as_ref().map(|message| message.number);
+            attempts.push(AttemptRow {
+                message: message_id(id, message.unwrap_or(open.attempt.0)),
+                started: open.started,
+                ended: None,
+                outcome: None,
+                charged: false,
+                reason: String::new(),
+                reply: String::new(),
+            });
+        }
+        let phase = self.phase_of(number, delivery);
+        let waits = !matches!(phase, None | Some(Phase::Due | Phase::InFlight));
+        Some(DeliveryRow {
+            number: DeliveryNo(number),
+            id,
+            event: event.id,
+            subscription: self.subscription_name(delivery.subscription),
+            sink: self.sink_name(delivery.sink),
+            state: delivery.state,
+            phase,
+            reason: delivery
+                .reason
+                .clone()
+                .or(last_reason)
+                .filter(|reason| !reason.is_empty()),
+            next_attempt: (waits && self.is_head(number, delivery)).then_some(delivery.due),
+            charged: delivery.charged,
+            attempts,
+        })
+    }
+
+    fn phase_of(&self, number: i64, delivery: &Delivery) -> Option<Phase> {
+        if delivery.state != DeliveryState::Pending {
+            None
+        } else if delivery.open.is_some() {
+            Some(Phase::InFlight)
+        } else if self.is_head(number, delivery) {
+            Some(delivery.phase)
+        } else {
+            Some(Phase::Waiting)
+        }
+    }
+}
+
+fn attempt_row(delivery: DeliveryId, attempt: &Attempt) -> AttemptRow {
+    let words = attempt.outcome.reason().to_owned();
+    let (reason, reply) = match attempt.outcome {
+        Outcome::Delivered { .. } => (String::new(), words),
+        _ => (words, String::new()),
+    };
+    AttemptRow {
+        message: message_id(delivery, attempt.message),
+        started: attempt.started,
+        ended: Some(attempt.ended),
+        outcome: Some(attempt.outcome.as_str()),
+        charged: attempt.charged,
+        reason,
+        reply,
+    }
+}
+
+fn is_below(cursor: Option<Cursor>, number: i64) -> bool {
+    cursor.is_none_or(|cursor| number < cursor.0)
+}
+
+fn in_time(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+    since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
+}
+
+fn same(wanted: &Option<String>, found: Option<&str>) -> bool {
+    wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+}
+
+/// The first rows of `found`, and where the next page starts if there are more.
+fn page<T>(mut found: impl Iterator<Item = (i64, T)>, limit: u32) -> Page<T> {
+    let mut rows = Vec::new();
+    let mut last = None;
+    for (number, row) in found.by_ref().take(page_limit(limit)) {
+        last = Some(Cursor(number));
+        rows.push(row);
+    }
+    let next = found.next().and(last);
+    Page { rows, next }
+}

@@ -1,0 +1,313 @@
+//! What the writer holds in memory beside the database, and how it is taken back when a group
+//! fails.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::fault::Fault;
+use super::identity::Identities;
+use super::names::Names;
+use super::sql::Statements;
+use crate::journal::{Error, Totals};
+
+/// What a verb does to the journal. `run` may be called a second time after everything the first
+/// call did was taken back.
+pub(super) trait Verb: Send + 'static {
+    /// The answer.
+    type Made: Send + 'static;
+
+    /// Does it, inside a transaction.
+    fn run(&mut self, core: &mut Core<'_>) -> Result<Self::Made, Fault>;
+
+    /// How much of a group it takes up.
+    fn weight(&self) -> usize {
+        1
+    }
+}
+
+/// The writer's view of the journal: its statements and what it remembers.
+pub(super) struct Core<'c> {
+    pub(super) path: PathBuf,
+    pub(super) conn: &'c Connection,
+    pub(super) sql: Statements<'c>,
+    pub(super) count: Counters,
+    pub(super) names: Arc<Names>,
+    pub(super) identities: Identities,
+    /// Claims by their attempt. Whoever is not here is stale.
+    open: HashMap<i64, Open>,
+    /// Change of what waits per sink, of the running group.
+    backlog: HashMap<i64, i64>,
+    /// Whether the running group made something due.
+    pub(super) wakes: bool,
+    /// Where the next look at events put aside by retention goes on.
+    pub(super) kept_back_after: i64,
+    /// To take back the running group.
+    before: Counters,
+    opened: Vec<i64>,
+    closed: Vec<(i64, Open)>,
+}
+
+/// Totals, next integers and positions: the row `counter`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub(super) events: i64,
+    pub(super) planned: i64,
+    pub(super) delivered: i64,
+    pub(super) dead: i64,
+    pub(super) suppressed: i64,
+    pub(super) pending: i64,
+    pub(super) removed: i64,
+    pub(super) next_event: i64,
+    pub(super) next_delivery: i64,
+    pub(super) next_attempt: i64,
+    pub(super) next_claim: i64,
+    pub(super) next_operation: i64,
+    pub(super) identities_from: i64,
+    pub(super) swept: i64,
+}
+
+/// An open attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Open {
+    pub(super) message: i64,
+    pub(super) started: i64,
+    /// One per member, in the message's order.
+    pub(super) lanes: Vec<Lane>,
+}
+
+/// A lane as the claim found it; nothing else changes it while the attempt is open.
+#[derive(Debug, Clone)]
+pub(super) struct Lane {
+    pub(super) head: i64,
+    pub(super) sink: i64,
+    pub(super) key: Option<i64>,
+    pub(super) expires: i64,
+    pub(super) charged: i64,
+    pub(super) kills: i64,
+    pub(super) since: Option<i64>,
+    pub(super) uncounted: i64,
+    pub(super) first_attempt: Option<i64>,
+    pub(super) message: Option<i64>,
+    pub(super) composed: Option<i64>,
+    /// Bits of what is stored for the message: [`KEPT_TEXT`], [`KEPT_PROGRESS`], [`FROZEN`].
+    pub(super) kept: i64,
+    pub(super) last: Option<i64>,
+}
+
+/// There is a row in `message`.
+pub(super) const KEPT_TEXT: i64 = 1;
+/// There is a row in `checkpoint`.
+pub(super) const KEPT_PROGRESS: i64 = 2;
+/// The text must not change any more.
+pub(super) const FROZEN: i64 = 4;
+
+/// Columns of [`Lane`], in the order that [`Lane::read`] expects.
+pub(super) const LANE_COLUMNS: &str = "head, sink, key, expires, charged, kills, since, \
+     uncounted, first_attempt, message, composed, kept, last";
+
+impl Lane {
+    /// Reads the columns of [`LANE_COLUMNS`].
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            head: row.get(0)?,
+            sink: row.get(1)?,
+            key: row.get(2)?,
+            expires: row.get(3)?,
+            charged: row.get(4)?,
+            kills: row.get(5)?,
+            since: row.get(6)?,
+            uncounted: row.get(7)?,
+            first_attempt: row.get(8)?,
+            message: row.get(9)?,
+            composed: row.get(10)?,
+            kept: row.get(11)?,
+            last: row.get(12)?,
+        })
+    }
+}
+
+impl<'c> Core<'c> {
+    /// Reads what must be remembered from the database.
+    pub(super) fn load(
+        path: PathBuf,
+        conn: &'c Connection,
+        names: Arc<Names>,
+    ) -> rusqlite::Result<Self> {
+        let count = Counters::load(conn)?;
+        Ok(Self {
+            path,
+            conn,
+            sql: Statements::prepare(conn)?,
+            identities: Identities::load(conn, &count)?,
+            count,
+            names,
+            open: HashMap::new(),
+            backlog: HashMap::new(),
+            wakes: false,
+            kept_back_after: 0,
+            before: count,
+            opened: Vec::new(),
+            closed: Vec::new(),
+        })
+    }
+
+    /// Starts a group.
+    pub(super) fn begin(&mut self) -> rusqlite::Result<()> {
+        self.before = self.count;
+        self.sql.begin.execute([]).map(drop)
+    }
+
+    /// Writes the counters and makes the group durable.
+    pub(super) fn commit(&mut self) -> rusqlite::Result<()> {
+        self.identities.fold(&mut self.sql, &mut self.count)?;
+        if self.count != self.before {
+            self.count.write(&mut self.sql)?;
+        }
+        for (sink, change) in self.backlog.iter().filter(|(_, change)| **change != 0) {
+            self.sql.write_backlog.execute(params![sink, change])?;
+        }
+        self.sql.commit.execute([])?;
+        self.identities.committed();
+        self.forget_group();
+        Ok(())
+    }
+
+    /// Takes the group back, in the database and in memory.
+    pub(super) fn roll_back(&mut self) -> rusqlite::Result<()> {
+        self.count = self.before;
+        for attempt in self.opened.drain(..) {
+            self.open.remove(&attempt);
+        }
+        for (attempt, open) in self.closed.drain(..).rev() {
+            self.open.insert(attempt, open);
+        }
+        self.identities.roll_back();
+        self.wakes = false;
+        self.forget_group();
+        // SQLite has rolled back by itself after some failures.
+        if !self.conn.is_autocommit() {
+            self.conn.execute_batch("ROLLBACK")?;
+        }
+        self.names.reload(self.conn)
+    }
+
+    fn forget_group(&mut self) {
+        self.backlog.clear();
+        self.opened.clear();
+        self.closed.clear();
+    }
+
+    /// The claim of `attempt`, if it is held.
+    pub(super) fn claim(&self, attempt: i64) -> Option<&Open> {
+        self.open.get(&attempt)
+    }
+
+    /// Remembers that something is stored for the message of a claim.
+    pub(super) fn keep(&mut self, attempt: i64, bit: i64) {
+        if let Some(open) = self.open.get_mut(&attempt) {
+            self.closed.push((attempt, open.clone()));
+            for lane in &mut open.lanes {
+                lane.kept |= bit;
+            }
+        }
+    }
+
+    /// Holds a claim.
+    pub(super) fn hold(&mut self, attempt: i64, open: Open) {
+        self.open.insert(attempt, open);
+        self.opened.push(attempt);
+    }
+
+    /// Lets go of a claim.
+    pub(super) fn release(&mut self, attempt: i64) -> Option<Open> {
+        let open = self.open.remove(&attempt)?;
+        self.closed.push((attempt, open.clone()));
+        Some(open)
+    }
+
+    /// Counts a delivery in or out of what waits for its sink.
+    pub(super) fn pending(&mut self, sink: i64, change: i64) {
+        self.count.pending += change;
+        *self.backlog.entry(sink).or_default() += change;
+    }
+
+    /// Refuses a verb before it wrote anything.
+    pub(super) fn refuse<T>(why: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault::Refused(Error::Failed(why.into())))
+    }
+}
+
+impl Counters {
+    fn load(conn: &Connection) -> rusqlite::Result<Self> {
+        conn.query_row(
+            "SELECT events, planned, delivered, dead, suppressed, pending, removed, next_event, \
+             next_delivery, next_attempt, next_claim, next_operation, identities_from, swept \
+             FROM counter",
+            [],
+            |row| {
+                Ok(Self {
+                    events: row.get(0)?,
+                    planned: row.get(1)?,
+                    delivered: row.get(2)?,
+                    dead: row.get(3)?,
+                    suppressed: row.get(4)?,
+                    pending: row.get(5)?,
+                    removed: row.get(6)?,
+                    next_event: row.get(7)?,
+                    next_delivery: row.get(8)?,
+                    next_attempt: row.get(9)?,
+                    next_claim: row.get(10)?,
+                    next_operation: row.get(11)?,
+                    identities_from: row.get(12)?,
+                    swept: row.get(13)?,
+                })
+            },
+        )
+    }
+
+    fn write(&self, sql: &mut Statements<'_>) -> rusqlite::Result<()> {
+        sql.write_counter
+            .execute(params![
+                self.events,
+                self.planned,
+                self.delivered,
+                self.dead,
+                self.suppressed,
+                self.pending,
+                self.removed,
+                self.next_event,
+                self.next_delivery,
+                self.next_attempt,
+                self.next_claim,
+                self.next_operation,
+                self.identities_from,
+                self.swept,
+            ])
+            .map(drop)
+    }
+}
+
+/// The totals as committed.
+pub(super) fn totals(conn: &Connection) -> rusqlite::Result<Totals> {
+    let count = Counters::load(conn).optional()?.unwrap_or_default();
+    let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
+    Ok(Totals {
+        events: unsigned(count.events),
+        planned: unsigned(count.planned),
+        delivered: unsigned(count.delivered),
+        dead: unsigned(count.dead),
+        suppressed: unsigned(count.suppressed),
+        pending: unsigned(count.pending),
+        removed: unsigned(count.removed),
+    })
+}
+
+/// The next integer of a counter.
+pub(super) fn take(counter: &mut i64) -> i64 {
+    let number = *counter;
+    *counter += 1;
+    number
+}

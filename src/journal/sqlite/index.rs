@@ -1,0 +1,324 @@
+//! The index for people: a file of its own, filled behind the commits.
+//!
+//! It holds hashes of what people search by. Nothing depends on it: it is synced lazily, made anew
+//! when it is missing, foreign or damaged, and whoever reads it scans what lies beyond its position
+//! and verifies every hit.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use herald_model::{DeliveryId, EventId};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::names::Names;
+use super::{beside, open, spawn};
+use crate::journal::Error;
+use crate::journal::texts::Texts;
+
+/// Changes when what is stored changes; an index of another version is made anew.
+const VERSION: i64 = 1;
+
+/// Events in one transaction of the index. Chosen: sorted together, their hashes share pages.
+const BATCH_EVENTS: i64 = 4_096;
+
+const SCHEMA: &str = "
+    CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), journal BLOB, event INTEGER);
+    CREATE TABLE event_id (id BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE hash (hash INTEGER, seq INTEGER, PRIMARY KEY (hash, seq)) WITHOUT ROWID;";
+
+/// What a hash was made of. Part of the hash, so that an ENI id never finds a request id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The sender's `id`; gives events.
+    Sender,
+    /// ENI id; gives events.
+    Eni,
+    /// Request id; gives events.
+    Request,
+    /// Delivery id; gives deliveries.
+    Delivery,
+}
+
+/// The thread that fills the index.
+pub(super) struct Handle {
+    thread: JoinHandle<()>,
+    tell: SyncSender<()>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Handle {
+    /// Starts it; what was recorded before is indexed first.
+    ///
+    /// The file is opened, or made anew, before anybody else can have it open: removing a database
+    /// under an open connection would pull its shared memory away.
+    pub(super) fn start(journal: &Path, names: Arc<Names>) -> Result<Self, Error> {
+        let filler = Filler::open(journal)
+            .inspect_err(|cause| tracing::warn!(error = %cause, "the journal has no index"))
+            .ok();
+        let (tell, told) = sync_channel(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let stop = Arc::clone(&stop);
+            spawn("journal-index", move || {
+                if let Some(filler) = filler {
+                    follow(filler, &names, &told, &stop);
+                }
+            })?
+        };
+        let _ = tell.try_send(());
+        Ok(Self { thread, tell, stop })
+    }
+
+    /// By what it is told that there is more.
+    pub(super) fn teller(&self) -> SyncSender<()> {
+        self.tell.clone()
+    }
+
+    /// Ends after the batch it is at; the next start goes on from there.
+    pub(super) fn end(self) {
+        self.stop.store(true, Ordering::Release);
+        drop(self.tell);
+        let _ = self.thread.join();
+    }
+}
+
+fn follow(mut filler: Filler, names: &Names, told: &Receiver<()>, stop: &AtomicBool) {
+    while told.recv().is_ok() {
+        while !stop.load(Ordering::Acquire) {
+            match filler.fill(names) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(cause) => {
+                    // What is not indexed is scanned: nothing is wrong yet but the time it takes.
+                    tracing::warn!(error = %cause, "the journal's index was not filled");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// The two connections of the thread.
+struct Filler {
+    journal: Connection,
+    index: Connection,
+    position: i64,
+}
+
+impl Filler {
+    fn open(path: &Path) -> Result<Self, Error> {
+        let journal = open::reader(path)?;
+        let of: Vec<u8> = journal
+            .query_row("SELECT value FROM meta WHERE key = 'journal'", [], |row| {
+                row.get(0)
+            })
+            .map_err(|cause| failed(&cause))?;
+        let last: i64 = journal
+            .query_row("SELECT next_event - 1 FROM counter", [], |row| row.get(0))
+            .map_err(|cause| failed(&cause))?;
+        let file = file(path);
+        let usable = |conn: Connection| {
+            let position = position_for(&conn, &of).ok().flatten()?;
+            // Beyond the journal's end: it was restored from a backup.
+            (position <= last).then_some((conn, position))
+        };
+        let (index, position) = match writable(&file).ok().and_then(usable) {
+            Some(found) => found,
+            None => (make(&file, &of).map_err(|cause| failed(&cause))?, 0),
+        };
+        Ok(Self {
+            journal,
+            index,
+            position,
+        })
+    }
+
+    /// Indexes one batch; whether there may be more.
+    fn fill(&mut self, names: &Names) -> Result<bool, Error> {
+        let batch = self.read(names).map_err(|cause| failed(&cause))?;
+        let Some(last) = batch.last else {
+            return Ok(false);
+        };
+        self.write(batch, last).map_err(|cause| failed(&cause))?;
+        self.position = last;
+        Ok(true)
+    }
+
+    fn read(&self, names: &Names) -> rusqlite::Result<Batch> {
+        let mut batch = Batch::default();
+        let mut events = self.journal.prepare_cached(
+            "SELECT seq, id, text, first_delivery, deliveries FROM event \
+             WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        )?;
+        let mut deliveries = self.journal.prepare_cached(
+            "SELECT seq, subscription, sink FROM delivery WHERE seq BETWEEN ?1 AND ?2",
+        )?;
+        let mut rows = events.query([self.position, BATCH_EVENTS])?;
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(0)?;
+            let id: [u8; 16] = row.get(1)?;
+            let texts = Texts::of(row.get_ref(2)?.as_str()?);
+            for (kind, text) in [
+                (Kind::Sender, texts.sender_id),
+                (Kind::Eni, texts.eni),
+                (Kind::Request, texts.request),
+            ] {
+                if let Some(text) = text {
+                    batch.hashes.push((hash(kind, text.as_bytes()), seq));
+                }
+            }
+            let first: i64 = row.get(3)?;
+            let last = first + row.get::<_, i64>(4)? - 1;
+            let event = EventId::from_uuid(Uuid::from_bytes(id));
+            let mut its = deliveries.query([first, last])?;
+            while let Some(delivery) = its.next()? {
+                let maps = names.read();
+                let id = DeliveryId::derive(
+                    event,
+                    &maps.subscription_of(delivery.get(1)?),
+                    &maps.name_of(delivery.get(2)?),
+                );
+                let hash = hash(Kind::Delivery, id.uuid().as_bytes());
+                batch.hashes.push((hash, delivery.get(0)?));
+            }
+            batch.ids.push((id, seq));
+            batch.last = Some(seq);
+        }
+        batch.hashes.sort_unstable();
+        Ok(batch)
+    }
+
+    fn write(&mut self, batch: Batch, last: i64) -> rusqlite::Result<()> {
+        let transaction = self.index.transaction()?;
+        {
+            let mut insert =
+                transaction.prepare_cached("INSERT OR IGNORE INTO event_id VALUES (?1, ?2)")?;
+            for (id, seq) in batch.ids {
+                insert.execute(params![id, seq])?;
+            }
+            let mut insert =
+                transaction.prepare_cached("INSERT OR IGNORE INTO hash VALUES (?1, ?2)")?;
+            for (hash, seq) in batch.hashes {
+                insert.execute([hash, seq])?;
+            }
+            transaction.execute("UPDATE position SET event = ?1", [last])?;
+        }
+        transaction.commit()
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    ids: Vec<([u8; 16], i64)>,
+    hashes: Vec<(i64, i64)>,
+    last: Option<i64>,
+}
+
+/// A reader of the index.
+pub(super) struct Lookup {
+    conn: Connection,
+}
+
+impl Lookup {
+    /// Opens the index of the journal at `path`; `None` while there is none to be read.
+    pub(super) fn open(path: &Path) -> Option<Self> {
+        let conn = open::reader(&file(path)).ok()?;
+        Some(Self { conn })
+    }
+
+    /// The last event that is indexed.
+    pub(super) fn position(&self) -> rusqlite::Result<i64> {
+        self.conn
+            .prepare_cached("SELECT event FROM position")?
+            .query_row([], |row| row.get(0))
+    }
+
+    /// Integer of the event with this id, if it is indexed.
+    pub(super) fn event(&self, id: EventId) -> rusqlite::Result<Option<i64>> {
+        self.conn
+            .prepare_cached("SELECT seq FROM event_id WHERE id = ?1")?
+            .query_row([id.uuid().as_bytes()], |row| row.get(0))
+            .optional()
+    }
+
+    /// Integers below `below` that may be meant by `bytes`, newest first.
+    pub(super) fn find(
+        &self,
+        kind: Kind,
+        bytes: &[u8],
+        below: i64,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<i64>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.conn
+            .prepare_cached(
+                "SELECT seq FROM hash WHERE hash = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
+            )?
+            .query_map([hash(kind, bytes), below, limit], |row| row.get(0))?
+            .collect()
+    }
+}
+
+/// Part of a SHA-256: senders choose the texts, and must not be able to pile them on one hash.
+fn hash(kind: Kind, bytes: &[u8]) -> i64 {
+    let digest = Sha256::new_with_prefix([kind as u8])
+        .chain_update(bytes)
+        .finalize();
+    let mut half = [0; 8];
+    half.copy_from_slice(&digest[..8]);
+    i64::from_le_bytes(half)
+}
+
+fn file(journal: &Path) -> PathBuf {
+    beside(journal, ".index")
+}
+
+fn writable(file: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(
+        file,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096;",
+    )?;
+    Ok(conn)
+}
+
+/// The position, if this is an index of that journal in the present version.
+fn position_for(conn: &Connection, journal: &[u8]) -> rusqlite::Result<Option<i64>> {
+    let version: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != VERSION {
+        return Ok(None);
+    }
+    conn.query_row(
+        "SELECT event FROM position WHERE journal = ?1",
+        [journal],
+        |row| row.get(0),
+    )
+    .optional()
+}
+
+/// Makes an empty index in place of whatever is there.
+fn make(file: &Path, journal: &[u8]) -> rusqlite::Result<Connection> {
+    for name in [file.to_owned(), beside(file, "-wal"), beside(file, "-shm")] {
+        let _ = std::fs::remove_file(name);
+    }
+    let mut conn = writable(file)?;
+    let transaction = conn.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute("INSERT INTO position VALUES (1, ?1, 0)", [journal])?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()?;
+    Ok(conn)
+}
+
+fn failed(cause: &rusqlite::Error) -> Error {
+    Error::Failed(cause.to_string())
+}

@@ -1,0 +1,193 @@
+//! The one thread that writes: group commit.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::checkpoint::WalGauge;
+use super::core::{Core, Verb};
+use super::fault::{Fault, Meaning, error, meaning};
+use super::names::Names;
+use super::recover::recover;
+use crate::journal::Error;
+
+/// Entries, claims and settlements in one group at most; bounds how long an answer waits for its
+/// group. Chosen: beyond some hundreds a larger group gains nothing.
+const GROUP_MAX: usize = 1_024;
+
+/// Verbs that may wait for the writer.
+pub(super) const WAITING_MAX: usize = 8_192;
+
+/// A verb with whoever waits for its answer.
+pub(super) trait Job: Send {
+    /// Does it; what is refused is remembered for [`Job::answer`].
+    fn run(&mut self, core: &mut Core<'_>) -> rusqlite::Result<()>;
+
+    /// Hands out what `run` made, or the error.
+    fn answer(self: Box<Self>, result: Result<(), Error>);
+
+    /// How much of a group it takes up.
+    fn weight(&self) -> usize;
+}
+
+/// The only kind of job.
+pub(super) struct Asked<V: Verb> {
+    verb: V,
+    made: Option<Result<V::Made, Error>>,
+    answer: oneshot::Sender<Result<V::Made, Error>>,
+}
+
+/// Where the answer to a verb comes.
+pub(super) type Answer<V> = oneshot::Receiver<Result<<V as Verb>::Made, Error>>;
+
+impl<V: Verb> Asked<V> {
+    /// A job and where its answer comes.
+    pub(super) fn job(verb: V) -> (Box<dyn Job>, Answer<V>) {
+        let (answer, answered) = oneshot::channel();
+        let job = Self {
+            verb,
+            made: None,
+            answer,
+        };
+        (Box::new(job), answered)
+    }
+}
+
+impl<V: Verb> Job for Asked<V> {
+    fn run(&mut self, core: &mut Core<'_>) -> rusqlite::Result<()> {
+        self.made = Some(match self.verb.run(core) {
+            Ok(made) => Ok(made),
+            Err(Fault::Refused(why)) => Err(why),
+            Err(Fault::Broken(cause)) => return Err(cause),
+        });
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), Error>) {
+        let made = match result {
+            Ok(()) => self.made.unwrap_or(Err(Error::Closed)),
+            Err(error) => Err(error),
+        };
+        // Whoever asked may have gone; what was asked for is done all the same.
+        let _ = self.answer.send(made);
+    }
+
+    fn weight(&self) -> usize {
+        self.verb.weight()
+    }
+}
+
+/// What the writer tells others.
+pub(super) struct Telling {
+    /// Something may be due.
+    pub(super) due: Arc<Notify>,
+    /// Events were committed.
+    pub(super) index: SyncSender<()>,
+    /// The log has grown.
+    pub(super) wal: WalGauge,
+}
+
+/// Reads what must be remembered, ends the dead claims, reports that it is ready, and then writes
+/// until every sender of jobs is gone.
+pub(super) fn write(
+    path: &Path,
+    conn: &Connection,
+    names: Arc<Names>,
+    now: i64,
+    mut jobs: mpsc::Receiver<Box<dyn Job>>,
+    ready: &SyncSender<Result<(), Error>>,
+    mut telling: Telling,
+) {
+    let started = Core::load(path.to_owned(), conn, names).and_then(|mut core| {
+        recover(&mut core, now)?;
+        Ok(core)
+    });
+    let mut core = match started {
+        Ok(core) => core,
+        Err(cause) => {
+            let _ = ready.send(Err(error(path, &cause)));
+            return;
+        }
+    };
+    if ready.send(Ok(())).is_err() {
+        return;
+    }
+    let mut dead = None;
+    while let Some(first) = jobs.blocking_recv() {
+        let mut weight = first.weight();
+        let mut group = vec![first];
+        while weight < GROUP_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            weight += job.weight();
+            group.push(job);
+        }
+        if let Some(why) = &dead {
+            answer_all(group, why);
+            continue;
+        }
+        let events_before = core.count.next_event;
+        dead = write_group(&mut core, group).err();
+        if core.wakes {
+            core.wakes = false;
+            telling.due.notify_one();
+        }
+        if core.count.next_event != events_before {
+            // Full means that the index is told already.
+            let _ = telling.index.try_send(());
+        }
+        telling.wal.after_commit(conn);
+    }
+}
+
+/// Writes a group and answers it. An error is fatal: nothing more may be written.
+fn write_group(core: &mut Core<'_>, mut group: Vec<Box<dyn Job>>) -> Result<(), Error> {
+    let Err(cause) = attempt(core, &mut group) else {
+        for job in group {
+            job.answer(Ok(()));
+        }
+        return Ok(());
+    };
+    let why = error(&core.path, &cause);
+    if let Err(second) = core.roll_back() {
+        let why = error(&core.path, &second);
+        answer_all(group, &why);
+        return Err(why);
+    }
+    match meaning(&cause) {
+        Meaning::Full => {
+            tracing::warn!("the disk of the journal is full");
+            answer_all(group, &why);
+            Ok(())
+        }
+        Meaning::Fatal => {
+            tracing::error!(error = %why, "the journal cannot be written any more");
+            answer_all(group, &why);
+            Err(why)
+        }
+        Meaning::Poison if group.len() == 1 => {
+            answer_all(group, &why);
+            Ok(())
+        }
+        Meaning::Poison => group
+            .into_iter()
+            .try_for_each(|job| write_group(core, vec![job])),
+    }
+}
+
+fn attempt(core: &mut Core<'_>, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    core.begin()?;
+    for job in group {
+        job.run(core)?;
+    }
+    core.commit()
+}
+
+fn answer_all(group: Vec<Box<dyn Job>>, why: &Error) {
+    for job in group {
+        job.answer(Err(why.clone()));
+    }
+}

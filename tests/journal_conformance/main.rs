@@ -1,0 +1,101 @@
+//! One suite for every journal engine, and what only the file can suffer.
+//!
+//! The suite is ordinary functions that take an [`Engine`](engine::Engine); a new engine is tested
+//! by being listed in [`suite`]. After every step the counters of conservation are compared with
+//! the rows themselves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+mod engine;
+mod faults;
+mod lanes;
+mod looking;
+mod recording;
+mod retention;
+mod settling;
+mod world;
+
+/// Runs each function against each engine.
+macro_rules! suite {
+    ($($module:ident: $($name:ident),+ $(,)?;)+) => {
+        mod memory {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                crate::$module::$name(&mut crate::engine::Memory::new()).await;
+            })+)+
+        }
+        mod sqlite {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                crate::$module::$name(&mut crate::engine::Sqlite::new()).await;
+            })+)+
+        }
+    };
+}
+
+suite! {
+    recording:
+        an_event_is_recorded_with_its_deliveries,
+        a_repeat_is_answered_with_the_first_ones_id,
+        a_repeat_in_one_batch_is_recognised,
+        a_repeat_is_recognised_after_a_restart,
+        a_repeat_beyond_the_window_is_a_new_event,
+        either_identity_makes_a_repeat,
+        an_event_without_identity_is_never_a_repeat,
+        other_content_under_one_identity_is_a_conflict,
+        two_conflicting_events_are_both_known,
+        a_batch_with_an_unknown_sink_writes_nothing,
+        a_result_that_triggers_nothing_is_noted,
+        nothing_recorded_is_nothing;
+    lanes:
+        a_lane_keeps_the_order_of_commits,
+        lanes_are_independent,
+        a_delivery_without_lane_waits_for_nobody,
+        a_level_is_preferred_between_lanes_never_inside_one,
+        room_is_respected_and_unnamed_sinks_get_nothing,
+        the_next_due_time_is_reported,
+        claimers_never_hold_the_same_lane,
+        what_has_expired_is_suppressed_and_passes_its_lane_on,
+        a_retry_is_due_no_later_than_it_expires,
+        recording_wakes_a_claimer;
+    settling:
+        a_delivered_event_is_over,
+        a_dead_letter_says_why,
+        a_retry_waits_and_counts,
+        a_sink_fault_is_not_charged,
+        settling_twice_is_stale,
+        a_settlement_of_other_items_is_refused,
+        a_claim_given_back_leaves_no_attempt,
+        waiting_for_a_permit_is_not_counted,
+        text_is_made_anew_until_it_may_have_arrived,
+        text_is_frozen_by_an_unknown_outcome,
+        text_is_frozen_once_it_partly_arrived,
+        progress_survives_attempts_and_restarts,
+        saving_without_a_claim_is_stale,
+        a_claim_cut_off_is_unknown_and_frozen,
+        a_delivery_that_kills_its_worker_dies,
+        a_kill_is_forgotten_after_a_settlement,
+        the_message_id_stays_while_its_member_does;
+    looking:
+        events_are_listed_newest_first_in_pages,
+        events_are_found_by_what_people_know,
+        deliveries_are_filtered,
+        pending_deliveries_are_listed_across_lanes,
+        a_delivery_shows_all_its_attempts_in_order,
+        phases_are_told,
+        what_was_recorded_a_moment_ago_is_found,
+        operations_are_filtered,
+        generations_keep_what_was_in_force,
+        sinks_tell_what_waits,
+        a_closed_journal_says_so;
+    retention:
+        only_what_is_finished_and_old_is_removed,
+        a_step_is_bounded_and_says_that_there_is_more,
+        what_was_passed_over_is_removed_later,
+        identities_outlive_their_window_only_until_swept,
+        numbers_are_never_given_twice;
+}

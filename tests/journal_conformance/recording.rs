@@ -1,0 +1,176 @@
+//! `record`: all or nothing, repeats, conflicts.
+
+use std::sync::Arc;
+
+use herald::journal::{Entry, EventFilter, Identity, OperationFilter, Recorded, SinkNo};
+
+use crate::engine::Engine;
+use crate::world::{DAY, HOUR, World, accepted};
+
+pub(crate) async fn an_event_is_recorded_with_its_deliveries(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    let event = world.event(7);
+    let recorded = world.record(vec![event.clone()]).await;
+    let id = event.id();
+    assert_eq!(
+        recorded,
+        [Recorded::Accepted {
+            id,
+            conflict: false
+        }]
+    );
+    let row = world.journal().event(id).await.unwrap().unwrap();
+    assert_eq!(row.text, event.0.event.text);
+    assert_eq!(row.received_at, world.now);
+    assert_eq!(row.generation, world.rules.number);
+    assert_eq!(row.matched, [Arc::from("first")]);
+    let deliveries = world.journal().deliveries_of(row.number).await.unwrap();
+    let sinks: Vec<_> = deliveries.iter().map(|row| &*row.sink).collect();
+    assert_eq!(sinks, ["mail", "hook"]);
+    let totals = world.totals().await;
+    assert_eq!((totals.events, totals.planned, totals.pending), (1, 2, 2));
+}
+
+pub(crate) async fn a_repeat_is_answered_with_the_first_ones_id(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let first = world.event(1);
+    world.record(vec![first.clone()]).await;
+    world.pass(HOUR);
+    let recorded = world.record(vec![world.event(1).under_id(2)]).await;
+    assert_eq!(recorded, [Recorded::Duplicate { of: first.id() }]);
+    assert_eq!(world.totals().await.events, 1);
+}
+
+pub(crate) async fn a_repeat_in_one_batch_is_recognised(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    let first = world.event(1);
+    let recorded = world
+        .record(vec![
+            first.clone(),
+            world.event(3),
+            first.clone().under_id(2),
+        ])
+        .await;
+    assert!(accepted(&recorded[0]) && accepted(&recorded[1]));
+    assert_eq!(recorded[2], Recorded::Duplicate { of: first.id() });
+}
+
+pub(crate) async fn a_repeat_is_recognised_after_a_restart(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let first = world.event(1);
+    world.record(vec![first.clone()]).await;
+    world.restart().await;
+    let recorded = world.record(vec![first.clone().under_id(2)]).await;
+    assert_eq!(recorded, [Recorded::Duplicate { of: first.id() }]);
+}
+
+pub(crate) async fn a_repeat_beyond_the_window_is_a_new_event(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    world.record(vec![world.event(1)]).await;
+    world.pass(DAY);
+    let recorded = world.record(vec![world.event(1).under_id(2)]).await;
+    assert!(
+        matches!(recorded[0], Recorded::Duplicate { .. }),
+        "at its end"
+    );
+    world.pass(std::time::Duration::from_millis(1));
+    let recorded = world.record(vec![world.event(1).under_id(3)]).await;
+    assert!(accepted(&recorded[0]), "beyond it");
+    let recorded = world.record(vec![world.event(1).under_id(4)]).await;
+    let of = world.event(3).id();
+    assert_eq!(recorded, [Recorded::Duplicate { of }], "of the new one");
+}
+
+pub(crate) async fn either_identity_makes_a_repeat(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    let mut first = world.event(1);
+    first.0.identities = vec![Identity(11), Identity(12)];
+    let mut second = world.event(2);
+    second.0.identities = vec![Identity(21), Identity(12)];
+    let mut third = world.event(3);
+    third.0.identities = vec![Identity(21), Identity(22)];
+    let recorded = world.record(vec![first.clone(), second, third]).await;
+    assert_eq!(recorded[1], Recorded::Duplicate { of: first.id() });
+    assert!(accepted(&recorded[2]), "the second one was never written");
+}
+
+pub(crate) async fn an_event_without_identity_is_never_a_repeat(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    let mut event = world.event(1);
+    event.0.identities.clear();
+    let recorded = world.record(vec![event.clone(), event.under_id(2)]).await;
+    assert!(recorded.iter().all(accepted));
+}
+
+pub(crate) async fn other_content_under_one_identity_is_a_conflict(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    world.record(vec![world.event(1)]).await;
+    let other = world.event(1).under_id(2).fingerprint(2);
+    let recorded = world.record(vec![other.clone()]).await;
+    let id = other.id();
+    assert_eq!(recorded, [Recorded::Accepted { id, conflict: true }]);
+    let row = world.journal().event(id).await.unwrap().unwrap();
+    assert_eq!(row.text, other.0.text_in_conflict);
+    let filter = EventFilter::default();
+    assert_eq!(world.journal().events(filter).await.unwrap().rows.len(), 2);
+}
+
+pub(crate) async fn two_conflicting_events_are_both_known(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let first = world.event(1);
+    let second = world.event(1).under_id(2).fingerprint(2);
+    world.record(vec![first.clone(), second.clone()]).await;
+    world.restart().await;
+    let recorded = world
+        .record(vec![
+            first.clone().under_id(3),
+            second.clone().under_id(4),
+            world.event(1).under_id(5).fingerprint(3),
+        ])
+        .await;
+    assert_eq!(recorded[0], Recorded::Duplicate { of: first.id() });
+    assert_eq!(recorded[1], Recorded::Duplicate { of: second.id() });
+    assert!(matches!(
+        recorded[2],
+        Recorded::Accepted { conflict: true, .. }
+    ));
+}
+
+pub(crate) async fn a_batch_with_an_unknown_sink_writes_nothing(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    let mut bad = world.event(2);
+    bad.0.deliveries[1].sink = SinkNo(99);
+    let batch = vec![world.event(1).entry(), bad.entry()];
+    assert!(world.journal().record(batch).await.is_err());
+    world.conserves().await;
+    assert_eq!(world.totals().await.events, 0);
+    let recorded = world.record(vec![world.event(1)]).await;
+    assert!(accepted(&recorded[0]), "and left no identity behind");
+}
+
+pub(crate) async fn a_result_that_triggers_nothing_is_noted(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    let entry = Entry::NotTriggered {
+        received_at: world.now,
+        source: Arc::from("operations"),
+        operation: r#"{"operation":"Attach"}"#.to_owned(),
+        reason: "primary-eni",
+    };
+    let recorded = world.journal().record(vec![entry]).await.unwrap();
+    assert_eq!(recorded, [Recorded::Noted]);
+    let page = world
+        .journal()
+        .operations(OperationFilter::default())
+        .await
+        .unwrap();
+    assert_eq!(page.rows.len(), 1);
+    assert_eq!(page.rows[0].reason, "primary-eni");
+    assert_eq!(page.rows[0].operation, r#"{"operation":"Attach"}"#);
+    assert_eq!(world.totals().await.events, 0);
+}
+
+pub(crate) async fn nothing_recorded_is_nothing(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    assert_eq!(world.record(Vec::new()).await, []);
+    assert!(world.claim(0, 5).await.messages.is_empty());
+}

@@ -241,7 +241,7 @@ async fn bad_bodies_are_refused_by_name_and_the_rest_is_kept() {
     let receiver = Receiver::start(&[200]).await;
     let herald = Herald::start(&config(receiver.address, ""));
     let cases: [(&str, Vec<u8>, u16, &str); 8] = [
-        ("not JSON", b"{\"name\": nope}".to_vec(), 400, "at byte 9"),
+        ("not JSON", b"{\"name\": @}".to_vec(), 400, "at byte 9"),
         (
             "wrong type",
             br#"{"name":5,"content":{}}"#.to_vec(),

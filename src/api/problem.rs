@@ -13,7 +13,7 @@ pub(super) const RETRY_AFTER_SECONDS: u32 = 5;
 
 /// A problem document (RFC 9457, section 3.1).
 #[derive(Debug, Clone, Serialize)]
-pub struct Problem {
+pub(crate) struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
     title: String,

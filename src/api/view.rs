@@ -83,7 +83,7 @@ pub struct VerdictView {
 /// An operation result that triggered nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OperationView {
+pub(super) struct OperationView {
     /// When it was received.
     pub received_at: Timestamp,
     /// As it was sent.

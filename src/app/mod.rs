@@ -106,6 +106,10 @@ async fn start_on(
     origin: Origin,
     journal: Arc<dyn Journal>,
 ) -> Result<Running, Error> {
+    let known = origin
+        .path
+        .as_ref()
+        .and_then(|path| std::fs::read(path).ok());
     let listener = listen(config.server.listen).await?;
     let address = listener.local_addr().unwrap_or(config.server.listen);
     let console_url = format!("http://{address}");

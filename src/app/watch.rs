@@ -15,11 +15,16 @@ use crate::api::Reload;
 const QUIET: Duration = Duration::from_millis(300);
 
 /// Asks for a reload whenever the content of the file at `path` differs from what it was, until
-/// `stop`.
+/// `stop`. `known` is the content that is in force.
 ///
 /// The folder is watched, not the file: editors rename, and Kubernetes swaps a link. Contents are
 /// compared, so a touched file is not reloaded.
-pub(super) async fn watch(path: PathBuf, reload: Reload, stop: CancellationToken) {
+pub(super) async fn watch(
+    path: PathBuf,
+    mut known: Option<Vec<u8>>,
+    reload: Reload,
+    stop: CancellationToken,
+) {
     let (changed, mut changes) = mpsc::channel(1);
     let notice = move |event: notify::Result<notify::Event>| {
         // Reading the file is an event, too; it would wake this again and again.
@@ -39,25 +44,24 @@ pub(super) async fn watch(path: PathBuf, reload: Reload, stop: CancellationToken
             return;
         }
     };
-    let mut known = std::fs::read(&path).ok();
+    // The first look is for what changed before the watching began.
     loop {
-        tokio::select! {
-            change = changes.recv() => if change.is_none() { return },
-            () = stop.cancelled() => return,
-        }
         tokio::time::sleep(QUIET).await;
         let _ = changes.try_recv();
         let content = std::fs::read(&path).ok();
         // A file that is gone for a moment is being replaced.
-        if content.is_none() || content == known {
-            continue;
+        if content.is_some() && content != known {
+            known = content;
+            let (answer, report) = oneshot::channel();
+            if reload.send(answer).await.is_err() {
+                return;
+            }
+            let _ = report.await;
         }
-        known = content;
-        let (answer, report) = oneshot::channel();
-        if reload.send(answer).await.is_err() {
-            return;
+        tokio::select! {
+            change = changes.recv() => if change.is_none() { return },
+            () = stop.cancelled() => return,
         }
-        let _ = report.await;
     }
 }
 

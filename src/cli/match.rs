@@ -161,12 +161,19 @@ fn documents(
     let mut offset = 0_u64;
     let mut complete = false;
     loop {
-        match json::parse_prefix(&buffer[start..], limits, complete) {
+        match json::next_document(&buffer[start..], limits, complete) {
             Ok(None) if complete => return Ok(()),
-            Ok(Some((length, parsed))) => {
-                each(offset, Ok(parsed.value))?;
-                start += length;
-                offset += length as u64;
+            Ok(Some(place)) => {
+                let document = json::parse(&buffer[start..][place.clone()], limits);
+                let at = offset + place.start as u64;
+                each(
+                    at,
+                    document
+                        .map(|parsed| parsed.value)
+                        .map_err(|error| error.to_string()),
+                )?;
+                start += place.end;
+                offset += place.end as u64;
                 continue;
             }
             Ok(None) => {}

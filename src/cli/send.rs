@@ -149,26 +149,24 @@ fn items(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut items = Vec::new();
     let mut start = 0;
     loop {
-        match json::parse_prefix(&bytes[start..], limits, true) {
-            Ok(None) => return Ok(items),
-            Ok(Some((length, parsed))) => {
-                match parsed.value {
-                    Value::Array(elements) => {
-                        items.extend(elements.iter().map(ToString::to_string))
-                    }
-                    // The document's own text: it may hold what the parsed form does not.
-                    _ => items.push(one_line(&bytes[start..start + length])),
-                }
-                start += length;
-            }
-            Err(error) => {
-                let at = error.offset + start;
-                return Err(format!(
-                    "not JSON: {} at byte {at}; nothing of this file was sent",
-                    error.reason
-                ));
-            }
+        let refused = |error: json::Error| {
+            let at = error.offset + start;
+            format!(
+                "not JSON: {} at byte {at}; nothing of this file was sent",
+                error.reason
+            )
+        };
+        let Some(place) = json::next_document(&bytes[start..], limits, true).map_err(refused)?
+        else {
+            return Ok(items);
+        };
+        let document = &bytes[start..][place.clone()];
+        match json::parse(document, limits).map_err(refused)?.value {
+            Value::Array(elements) => items.extend(elements.iter().map(ToString::to_string)),
+            // The document's own text: it may hold what the parsed form does not.
+            _ => items.push(one_line(document)),
         }
+        start += place.end;
     }
 }
 

@@ -423,7 +423,7 @@ async fn a_text_that_may_have_arrived_is_not_written_anew() {
         .save(claimed.attempt, Saved::Text(text))
         .await
         .unwrap();
-    bench.journal.crash();
+    bench.journal.crash(clock::now());
     bench.run();
     bench.until(all(DeliveryState::Delivered)).await;
     let seen = scripted.seen.lock().unwrap();

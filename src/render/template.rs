@@ -214,10 +214,11 @@ fn convert(value: &json::Value) -> Value {
         },
         json::Value::String(text) => Value::from(text.as_str()),
         json::Value::Array(elements) => elements.iter().map(convert).collect(),
-        json::Value::Object(object) => object
-            .iter()
-            .map(|(key, value)| (key.to_owned(), convert(value)))
-            .collect(),
+        json::Value::Object(object) => Value::from_pairs(
+            object
+                .iter()
+                .map(|(key, value)| (key.to_owned(), convert(value))),
+        ),
     }
 }
 

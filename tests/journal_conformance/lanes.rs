@@ -137,8 +137,8 @@ pub(crate) async fn claimers_never_hold_the_same_lane(engine: &mut dyn Engine) {
                 held.lock().unwrap().remove(&lane);
                 let settlement = world.settlement(
                     claimed,
-                    crate::world::ok(),
-                    herald::journal::Next::Delivered,
+                    &crate::world::ok(),
+                    &herald::journal::Next::Delivered,
                 );
                 world.journal().settle(settlement).await.unwrap();
                 delivered.fetch_add(1, Ordering::SeqCst);

@@ -36,7 +36,7 @@ pub(crate) async fn a_repeat_is_answered_with_the_first_ones_id(engine: &mut dyn
     let first = world.event(1);
     world.record(vec![first.clone()]).await;
     world.pass(HOUR);
-    let recorded = world.record(vec![world.event(1).as_event(2)]).await;
+    let recorded = world.record(vec![world.event(1).under_id(2)]).await;
     assert_eq!(recorded, [Recorded::Duplicate { of: first.id() }]);
     assert_eq!(world.totals().await.events, 1);
 }
@@ -48,7 +48,7 @@ pub(crate) async fn a_repeat_in_one_batch_is_recognised(engine: &mut dyn Engine)
         .record(vec![
             first.clone(),
             world.event(3),
-            first.clone().as_event(2),
+            first.clone().under_id(2),
         ])
         .await;
     assert!(accepted(&recorded[0]) && accepted(&recorded[1]));
@@ -60,7 +60,7 @@ pub(crate) async fn a_repeat_is_recognised_after_a_restart(engine: &mut dyn Engi
     let first = world.event(1);
     world.record(vec![first.clone()]).await;
     world.restart().await;
-    let recorded = world.record(vec![first.clone().as_event(2)]).await;
+    let recorded = world.record(vec![first.clone().under_id(2)]).await;
     assert_eq!(recorded, [Recorded::Duplicate { of: first.id() }]);
 }
 
@@ -68,15 +68,15 @@ pub(crate) async fn a_repeat_beyond_the_window_is_a_new_event(engine: &mut dyn E
     let mut world = World::new(engine).await;
     world.record(vec![world.event(1)]).await;
     world.pass(DAY);
-    let recorded = world.record(vec![world.event(1).as_event(2)]).await;
+    let recorded = world.record(vec![world.event(1).under_id(2)]).await;
     assert!(
         matches!(recorded[0], Recorded::Duplicate { .. }),
         "at its end"
     );
     world.pass(std::time::Duration::from_millis(1));
-    let recorded = world.record(vec![world.event(1).as_event(3)]).await;
+    let recorded = world.record(vec![world.event(1).under_id(3)]).await;
     assert!(accepted(&recorded[0]), "beyond it");
-    let recorded = world.record(vec![world.event(1).as_event(4)]).await;
+    let recorded = world.record(vec![world.event(1).under_id(4)]).await;
     let of = world.event(3).id();
     assert_eq!(recorded, [Recorded::Duplicate { of }], "of the new one");
 }
@@ -98,14 +98,14 @@ pub(crate) async fn an_event_without_identity_is_never_a_repeat(engine: &mut dyn
     let world = World::new(engine).await;
     let mut event = world.event(1);
     event.0.identities.clear();
-    let recorded = world.record(vec![event.clone(), event.as_event(2)]).await;
+    let recorded = world.record(vec![event.clone(), event.under_id(2)]).await;
     assert!(recorded.iter().all(accepted));
 }
 
 pub(crate) async fn other_content_under_one_identity_is_a_conflict(engine: &mut dyn Engine) {
     let world = World::new(engine).await;
     world.record(vec![world.event(1)]).await;
-    let other = world.event(1).as_event(2).fingerprint(2);
+    let other = world.event(1).under_id(2).fingerprint(2);
     let recorded = world.record(vec![other.clone()]).await;
     let id = other.id();
     assert_eq!(recorded, [Recorded::Accepted { id, conflict: true }]);
@@ -118,14 +118,14 @@ pub(crate) async fn other_content_under_one_identity_is_a_conflict(engine: &mut 
 pub(crate) async fn two_conflicting_events_are_both_known(engine: &mut dyn Engine) {
     let mut world = World::new(engine).await;
     let first = world.event(1);
-    let second = world.event(1).as_event(2).fingerprint(2);
+    let second = world.event(1).under_id(2).fingerprint(2);
     world.record(vec![first.clone(), second.clone()]).await;
     world.restart().await;
     let recorded = world
         .record(vec![
-            first.clone().as_event(3),
-            second.clone().as_event(4),
-            world.event(1).as_event(5).fingerprint(3),
+            first.clone().under_id(3),
+            second.clone().under_id(4),
+            world.event(1).under_id(5).fingerprint(3),
         ])
         .await;
     assert_eq!(recorded[0], Recorded::Duplicate { of: first.id() });

@@ -115,7 +115,7 @@ pub(crate) async fn identities_outlive_their_window_only_until_swept(engine: &mu
         .await
         .unwrap();
     assert_eq!(rows.rows.len(), 5, "the events stay");
-    let recorded = world.record(vec![world.event(1).as_event(9)]).await;
+    let recorded = world.record(vec![world.event(1).under_id(9)]).await;
     assert!(accepted(&recorded[0]));
 }
 

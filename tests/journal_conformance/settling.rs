@@ -99,7 +99,7 @@ pub(crate) async fn settling_twice_is_stale(engine: &mut dyn Engine) {
 pub(crate) async fn a_settlement_of_other_items_is_refused(engine: &mut dyn Engine) {
     let world = one(engine).await;
     let claimed = world.claim_one(MAIL).await;
-    let mut wrong = world.settlement(&claimed, ok(), Next::Delivered);
+    let mut wrong = world.settlement(&claimed, &ok(), &Next::Delivered);
     wrong.items.clear();
     assert!(world.journal().settle(wrong).await.is_err());
     world.deliver(&claimed).await;

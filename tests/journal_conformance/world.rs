@@ -157,13 +157,18 @@ impl<'e> World<'e> {
     }
 
     pub(crate) async fn settle(&self, claimed: &Claimed, outcome: Outcome, next: Next) -> Settled {
-        let settlement = self.settlement(claimed, outcome, next);
+        let settlement = self.settlement(claimed, &outcome, &next);
         let settled = self.journal().settle(settlement).await.unwrap();
         self.conserves().await;
         settled
     }
 
-    pub(crate) fn settlement(&self, claimed: &Claimed, outcome: Outcome, next: Next) -> Settlement {
+    pub(crate) fn settlement(
+        &self,
+        claimed: &Claimed,
+        outcome: &Outcome,
+        next: &Next,
+    ) -> Settlement {
         Settlement {
             attempt: claimed.attempt,
             ended: self.now,
@@ -315,7 +320,7 @@ impl Sample {
     }
 
     /// The same under another id: what a sender's repeat looks like.
-    pub(crate) fn as_event(mut self, n: u128) -> Self {
+    pub(crate) fn under_id(mut self, n: u128) -> Self {
         self.0.event.id = EventId::from_uuid(Uuid::from_u128(n));
         self
     }

@@ -1,0 +1,267 @@
+//! How many full cycles (event, delivery, open attempt, settlement) the journal takes a second,
+//! beside what bounds it on the same disk in the same run.
+//!
+//! `cargo bench --bench journal [-- EVENTS]`. Three rounds; each measures, one after the other:
+//!
+//! - **bare file**: the bytes of a group appended, then one `fdatasync`;
+//! - **bare SQLite**: one row of the same size per event, a group per transaction, WAL, FULL;
+//! - **journal**: groups of 64 recorded by one task and claimed and settled by another;
+//! - **journal, one after the other**: the same with a single task, so that each group costs three
+//!   commits;
+//! - **journal, with text**: as the first, and the text of every message saved before it is sent.
+//!
+//! A figure means something only as a ratio to the others of its round.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run has nothing to say"
+)]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use herald::journal::sqlite::SqliteJournal;
+use herald::journal::{
+    ClaimRequest, Claimed, Entry, EventEntry, Generation, Identity, Journal, Next, Planned, Room,
+    Rules, Saved, SettledItem, Settlement,
+};
+use herald_model::event::Level;
+use herald_model::{Addressee, Event, EventId, Outcome, Signal};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+const GROUP: usize = 64;
+const ROUNDS: usize = 3;
+const TEXT_BYTES: usize = 1_024;
+const EVENTS: usize = 64_000;
+
+fn main() {
+    let events = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(EVENTS);
+    let only = std::env::var("HERALD_BENCH_ONLY").unwrap_or_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    println!("{events} events of {TEXT_BYTES} bytes in groups of {GROUP}; per second:");
+    for round in 1..=ROUNDS {
+        for (name, run) in [
+            (
+                "bare file",
+                bare_file as fn(&Path, usize, &tokio::runtime::Runtime) -> Duration,
+            ),
+            ("bare SQLite", bare_sqlite),
+            ("journal", piped),
+            ("journal, one after the other", in_turn),
+            ("journal, with text", with_text),
+        ] {
+            if !name.contains(&only) {
+                continue;
+            }
+            let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            let took = run(dir.path(), events, &runtime);
+            #[allow(clippy::cast_precision_loss, reason = "for people")]
+            let rate = events as f64 / took.as_secs_f64();
+            println!("round {round}  {name:<30} {rate:>9.0}");
+        }
+    }
+}
+
+fn bare_file(dir: &Path, events: usize, _: &tokio::runtime::Runtime) -> Duration {
+    let mut file = File::create(dir.join("bare")).unwrap();
+    let group = vec![b'x'; TEXT_BYTES * GROUP];
+    let began = Instant::now();
+    for _ in 0..events / GROUP {
+        file.write_all(&group).unwrap();
+        file.sync_data().unwrap();
+    }
+    began.elapsed()
+}
+
+fn bare_sqlite(dir: &Path, events: usize, _: &tokio::runtime::Runtime) -> Duration {
+    let conn = rusqlite::Connection::open(dir.join("bare.db")).unwrap();
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         CREATE TABLE row (seq INTEGER PRIMARY KEY, text TEXT)",
+    )
+    .unwrap();
+    let mut insert = conn.prepare("INSERT INTO row (text) VALUES (?1)").unwrap();
+    let text = "x".repeat(TEXT_BYTES);
+    let began = Instant::now();
+    for _ in 0..events / GROUP {
+        conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for _ in 0..GROUP {
+            insert.execute([&text]).unwrap();
+        }
+        conn.execute_batch("COMMIT").unwrap();
+    }
+    began.elapsed()
+}
+
+fn piped(dir: &Path, events: usize, runtime: &tokio::runtime::Runtime) -> Duration {
+    runtime.block_on(both(dir, events, false))
+}
+
+fn with_text(dir: &Path, events: usize, runtime: &tokio::runtime::Runtime) -> Duration {
+    runtime.block_on(both(dir, events, true))
+}
+
+async fn both(dir: &Path, events: usize, text: bool) -> Duration {
+    let (journal, rules) = open(dir.join("journal.db")).await;
+    let began = Instant::now();
+    let recorder = {
+        let (journal, rules) = (Arc::clone(&journal), rules.clone());
+        tokio::spawn(async move {
+            for group in 0..events / GROUP {
+                let made = journal.record(entries(&rules, group)).await.unwrap();
+                assert_eq!(made.len(), GROUP);
+            }
+        })
+    };
+    let mut delivered = 0;
+    let due = journal.due_signal();
+    while delivered < events / GROUP * GROUP {
+        let now = start();
+        let claimed = claim(&journal, &rules, now).await;
+        if claimed.is_empty() {
+            due.notified().await;
+            continue;
+        }
+        if text {
+            let saving = claimed.iter().map(|one| {
+                let text = "x".repeat(TEXT_BYTES);
+                journal.save(one.attempt, Saved::Text(text))
+            });
+            for saved in futures_util::future::join_all(saving).await {
+                saved.unwrap();
+            }
+        }
+        delivered += claimed.len();
+        settle(&journal, claimed, now).await;
+    }
+    recorder.await.unwrap();
+    let took = began.elapsed();
+    let totals = herald::journal::Look::totals(&*journal).await.unwrap();
+    assert_eq!((totals.delivered, totals.pending), (delivered as u64, 0));
+    journal.close().await;
+    took
+}
+
+fn in_turn(dir: &Path, events: usize, runtime: &tokio::runtime::Runtime) -> Duration {
+    runtime.block_on(async {
+        let (journal, rules) = open(dir.join("journal.db")).await;
+        let began = Instant::now();
+        for group in 0..events / GROUP {
+            let entries = entries(&rules, group);
+            journal.record(entries).await.unwrap();
+            let claimed = claim(&journal, &rules, start()).await;
+            assert_eq!(claimed.len(), GROUP);
+            settle(&journal, claimed, start()).await;
+        }
+        let took = began.elapsed();
+        journal.close().await;
+        took
+    })
+}
+
+async fn claim(journal: &SqliteJournal, rules: &Generation, now: Timestamp) -> Vec<Claimed> {
+    let request = ClaimRequest {
+        now,
+        room: vec![Room {
+            sink: rules.sinks[0],
+            messages: 64,
+        }],
+    };
+    journal.claim(request).await.unwrap().messages
+}
+
+async fn settle(journal: &SqliteJournal, claimed: Vec<Claimed>, now: Timestamp) {
+    let settling = claimed.iter().map(|claimed| {
+        journal.settle(Settlement {
+            attempt: claimed.attempt,
+            ended: now,
+            items: vec![SettledItem {
+                delivery: claimed.items[0].number,
+                outcome: Outcome::Delivered {
+                    reply: "200 OK".to_owned(),
+                },
+                next: Next::Delivered,
+            }],
+            signal: Signal::None,
+        })
+    });
+    for settled in futures_util::future::join_all(settling).await {
+        settled.unwrap();
+    }
+}
+
+async fn open(path: PathBuf) -> (Arc<SqliteJournal>, Generation) {
+    let journal = SqliteJournal::open(path, start()).unwrap();
+    let rules = Rules {
+        since: start(),
+        subscriptions: vec![(Arc::from("all"), Arc::from("{}"))],
+        sinks: vec![Arc::from("hook")],
+    };
+    let rules = journal.begin(rules).await.unwrap();
+    (Arc::new(journal), rules)
+}
+
+fn entries(rules: &Generation, group: usize) -> Vec<Entry> {
+    (group * GROUP..(group + 1) * GROUP)
+        .map(|n| entry(rules, n as u128 + 1))
+        .collect()
+}
+
+/// An event as an ENI operation makes it: two identities, one subscription, one delivery.
+fn entry(rules: &Generation, n: u128) -> Entry {
+    // Identities are hashes; a multiplication scatters them as well.
+    let scatter =
+        |seed: u128| Identity((n + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let mut text =
+        format!(r#"{{"id":"{n:032x}","content":{{"eniId":"eni-{n}","requestId":"r-{n}","#);
+    let fill = TEXT_BYTES - text.len() - 8;
+    text.push_str(&format!(r#""x":"{}"}}}}"#, "x".repeat(fill)));
+    let text: Arc<str> = Arc::from(text);
+    let now = start();
+    Entry::Event(Box::new(EventEntry {
+        event: Event {
+            id: EventId::from_uuid(Uuid::from_u128(n)),
+            text: Arc::clone(&text),
+            sender_id: None,
+            product: String::new(),
+            name: String::new(),
+            level: Level::Info,
+            user_id: String::new(),
+            region_id: String::new(),
+            resource_id: None,
+            occurred_at: now,
+            received_at: now,
+            source: "bench".to_owned(),
+            addressee: Addressee::User(String::new()),
+            eni: None,
+        },
+        text_in_conflict: text,
+        original: None,
+        identities: vec![scatter(0), scatter(1 << 64)],
+        fingerprint: 1,
+        dedup_window: Duration::from_secs(86_400),
+        generation: rules.number,
+        matched: vec![rules.subscriptions[0]],
+        deliveries: vec![Planned {
+            subscription: rules.subscriptions[0],
+            sink: rules.sinks[0],
+            lane: None,
+            level: Level::Info,
+            expires_at: now + Duration::from_secs(86_400),
+        }],
+    }))
+}
+
+fn start() -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+}

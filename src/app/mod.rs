@@ -162,6 +162,7 @@ async fn start_on(
     if let Some(path) = origin.path.clone() {
         others.push(tokio::spawn(watch::watch(
             path,
+            known,
             reload.clone(),
             stop_dispatch.clone(),
         )));

@@ -18,6 +18,48 @@ const KNOW_THE_SINKS: [&str; 5] = ["app", "cli", "config", "demo", "render"];
 /// Rooms that work with every sink alike, and name no kind.
 const NAME_NO_KIND: [&str; 4] = ["dispatch", "journal", "pipeline", "plan"];
 
+/// What the rooms of the flow may know of the others. Tests may know more.
+const ROOMS: [(&str, &[&str]); 7] = [
+    ("intake", &["journal"]),
+    ("trigger", &["intake"]),
+    ("plan", &["journal"]),
+    ("journal", &[]),
+    ("render", &["config", "intake"]),
+    (
+        "dispatch",
+        &["clock", "in_force", "intake", "journal", "render"],
+    ),
+    (
+        "pipeline",
+        &["in_force", "intake", "journal", "plan", "trigger"],
+    ),
+];
+
+/// Rooms and packages that decide: plain functions, with `now` as an argument.
+const DECIDE: [&str; 6] = [
+    "src/intake",
+    "src/trigger",
+    "src/plan",
+    "src/render",
+    "model",
+    "rules",
+];
+
+/// What reaches outside of a function's arguments.
+const OUTSIDE: [&str; 11] = [
+    "tokio",
+    "reqwest",
+    "rusqlite",
+    "clock",
+    "SystemTime",
+    "Instant",
+    "env",
+    "fs",
+    "thread",
+    "rand",
+    "now_v7",
+];
+
 /// A text of the repository.
 struct File {
     /// Its path from the top, with `/`.
@@ -42,6 +84,13 @@ impl File {
     fn room(&self) -> Option<&str> {
         let rest = self.path.strip_prefix("src/")?;
         Some(rest.split('/').next()?.trim_end_matches(".rs"))
+    }
+
+    /// Whether it holds nothing but tests.
+    fn is_test(&self) -> bool {
+        self.path.ends_with("/tests.rs")
+            || self.path.contains("/tests/")
+            || self.path.contains("/benches/")
     }
 
     /// Its lines, from 1, without comments: what the compiler sees, near enough.
@@ -197,6 +246,65 @@ fn few_rooms_know_the_sinks() {
     });
     none(
         &format!("only {KNOW_THE_SINKS:?} may know the package of sinks:"),
+        found,
+    );
+}
+
+#[test]
+fn the_rooms_of_the_flow_point_one_way() {
+    let files = files();
+    for (room, allowed) in ROOMS {
+        let code = files
+            .iter()
+            .filter(|file| file.room() == Some(room) && !file.is_test());
+        let mut seen = false;
+        let mut findings = Vec::new();
+        for file in code {
+            seen = true;
+            for (line, code) in file.code() {
+                for part in code.split("crate::").skip(1) {
+                    let known = part
+                        .split(|c: char| !c.is_alphanumeric() && c != '_')
+                        .next();
+                    let known = known.unwrap_or_default();
+                    if known != room && !allowed.contains(&known) {
+                        findings.push(format!("{}:{line}: {known}", file.path));
+                    }
+                }
+            }
+        }
+        assert!(seen, "there is no room {room}");
+        none(&format!("`{room}` may know {allowed:?} only:"), findings);
+    }
+}
+
+#[test]
+fn what_decides_reaches_nowhere() {
+    let files = files();
+    let code = files.iter().filter(|file| {
+        file.is_rust() && !file.is_test() && DECIDE.iter().any(|folder| file.is_in(folder))
+    });
+    let found = code.flat_map(|file| {
+        // What stands below in the same file is its tests.
+        let own = file
+            .text
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default();
+        let own = own.lines().count();
+        file.code()
+            .filter(move |(line, _)| *line <= own)
+            .flat_map(move |(line, code)| {
+                let words = OUTSIDE.into_iter().filter(move |word| {
+                    has_word(code, word)
+                        && (code.contains(&format!("{word}::"))
+                            || code.contains(&format!("::{word}")))
+                });
+                words.map(move |word| format!("{}:{line}: {word}", file.path))
+            })
+    });
+    none(
+        "stages that decide know no clock, disk, network or task:",
         found,
     );
 }
@@ -428,7 +536,9 @@ fn pages_name_what_exists() {
     let mut findings = Vec::new();
     for page in pages {
         for word in code_words(&read(&page)) {
-            if !tops.iter().any(|top| word.starts_with(top)) || word.contains(['<', ' ', '*', '…'])
+            if !tops.iter().any(|top| word.starts_with(top))
+                || word.contains(['<', ' ', '*', '…'])
+                || word.contains("KIND")
             {
                 continue;
             }

@@ -68,15 +68,16 @@ fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> R
     {
         return forbidden("the `Host` of this request is not in `server.hosts`");
     }
-    if method != Method::GET && method != Method::HEAD {
-        if let Some(origin) = headers.get(header::ORIGIN) {
-            let origin = origin.to_str().unwrap_or_default();
-            let own = origin
-                .split_once("://")
-                .is_some_and(|(_, authority)| authority == host);
-            if !own {
-                return forbidden("the `Origin` of this request is another site");
-            }
+    if method != Method::GET
+        && method != Method::HEAD
+        && let Some(origin) = headers.get(header::ORIGIN)
+    {
+        let origin = origin.to_str().unwrap_or_default();
+        let own = origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| authority == host);
+        if !own {
+            return forbidden("the `Origin` of this request is another site");
         }
     }
     let Some(role) = role_of(method, path) else {

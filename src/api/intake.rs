@@ -177,12 +177,10 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
 }
 
 fn framing(headers: &HeaderMap) -> Result<Framing, String> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING) {
-        if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") {
-            return Err(
-                "`Content-Encoding` is not in this build; send the body as it is".to_owned(),
-            );
-        }
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err("`Content-Encoding` is not in this build; send the body as it is".to_owned());
     }
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return Ok(Framing::Document);

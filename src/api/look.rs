@@ -281,7 +281,7 @@ pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status
     let totals = state.journal.totals().await?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
-        subscriptions: state.current.load().subscriptions.len(),
+        subscriptions: state.current.load().subscriptions.all().len(),
         conserved: totals.are_conserved(),
         totals,
         sinks: sink_views(&state).await?,

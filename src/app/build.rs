@@ -10,7 +10,7 @@ use crate::api::Access;
 use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Generation, Journal, Rules, SinkNo};
-use crate::plan::{Subscription, Target};
+use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Part, Setting, Templates};
 
 /// Makes the sinks, writes the rules down and puts both together. Nothing is spawned and nobody is
@@ -57,7 +57,7 @@ pub(super) async fn in_force(
         dedup_window: config.journal.dedup_window,
         announcing: announcing(config),
         sources: sources(config),
-        subscriptions: subscriptions(config, &generation, &numbers),
+        subscriptions: Subscriptions::new(subscriptions(config, &generation, &numbers)),
         sinks: ways_out,
     })
 }

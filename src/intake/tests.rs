@@ -310,7 +310,7 @@ fn a_bad_line_does_not_take_the_others_with_it() {
     assert_eq!(sound, [true, false, true]);
     let reason = &items[1].as_ref().unwrap_err().reason;
     let offset = SAMPLE.len() + 2;
-    assert!(reason.contains(&format!("at byte {}", offset)), "{reason}");
+    assert!(reason.contains(&format!("at byte {offset}")), "{reason}");
 }
 
 #[test]

@@ -422,7 +422,7 @@ fn the_text_speaks_of_herald_alone() {
             let foreign = foreign.iter().filter(|word| starts_as_word(line, word));
             let foreign = foreign.map(|word| (*word).to_owned());
             foreign
-                .chain(own_issue(line))
+                .chain(own_issue(line).filter(|_| !file.path.ends_with(".css")))
                 .map(move |word| format!("{}:{number}: {word}", file.path))
                 .collect::<Vec<_>>()
         })
@@ -439,26 +439,33 @@ fn starts_as_word(line: &str, word: &str) -> bool {
     })
 }
 
+/// Projects that are named in one word; others are written `owner/name`.
+const FOREIGN_PROJECTS: [&str; 4] = ["hyper", "lettre", "axum", "reqwest"];
+
 /// A number of an issue that is not said to be another project's: `hyper issue 12` and
-/// `hyper#12` name theirs.
+/// `owner/name#12` name theirs, `issue 12` and `#12` do not.
 fn own_issue(line: &str) -> Option<String> {
+    let number = |word: &str| {
+        let digits = word.strip_prefix('#').unwrap_or(word);
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
     let mut before = "";
-    let mut words = line.split_whitespace().peekable();
+    let mut words = line
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '#'))
+        .peekable();
     while let Some(word) = words.next() {
-        let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '#');
         let next = words.peek().copied().unwrap_or_default();
-        let is_number = |text: &str| {
-            let digits = text
-                .trim_start_matches('#')
-                .trim_end_matches(|c: char| !c.is_alphanumeric());
-            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-        };
-        let names_none =
-            before.is_empty() || matches!(before, "see" | "in" | "of" | "for" | "the" | "our");
-        if bare.eq_ignore_ascii_case("issue") && is_number(next) && names_none {
-            return Some(format!("{bare} {next}"));
+        let names_theirs = before.contains('/') || FOREIGN_PROJECTS.contains(&before);
+        if word.eq_ignore_ascii_case("issue") && number(next) {
+            if !names_theirs {
+                return Some(format!("{word} {next}"));
+            }
+            words.next();
+        } else if word.starts_with('#') && number(word) {
+            return Some(word.to_owned());
         }
-        before = bare;
+        before = word;
     }
     None
 }

@@ -442,8 +442,8 @@ fn starts_as_word(line: &str, word: &str) -> bool {
 /// Projects that are named in one word; others are written `owner/name`.
 const FOREIGN_PROJECTS: [&str; 4] = ["hyper", "lettre", "axum", "reqwest"];
 
-/// A number of an issue that is not said to be another project's: `hyper issue 12` and
-/// `owner/name#12` name theirs, `issue 12` and `#12` do not.
+/// A bare number of an issue that is not said to be another project: `hyper` or `owner/name` before the
+/// word name theirs.
 fn own_issue(line: &str) -> Option<String> {
     let number = |word: &str| {
         let digits = word.strip_prefix('#').unwrap_or(word);

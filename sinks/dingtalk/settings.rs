@@ -179,7 +179,12 @@ impl SinkConfig for Config {
             ca: self.ca.clone(),
             identity: None,
         })?;
-        let secrets = self.secret.iter().chain([&self.token]).cloned();
+        let secrets = self
+            .secret
+            .iter()
+            .chain([&self.token])
+            .cloned()
+            .chain(self.webhook.secrets());
         Ok(Box::new(DingTalk {
             client,
             webhook: self.webhook.clone(),

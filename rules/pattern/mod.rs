@@ -5,10 +5,9 @@
 //! *conditions* for one field, any of which may hold; an *operator* is a kind of condition; a
 //! *group* is an object of the pattern, all of whose tests must hold.
 //!
-//! The way of a pattern: [`written`] gives JSON and TOML one shape, [`read`] turns that into a
-//! [`tree`] or into mistakes, [`evaluate`] says what the tree means and [`write`](mod@write) gives it back as
-//! text. [`operators`] is the list of operators. Nothing here knows the index; the index knows the
-//! tree.
+//! The way of a pattern: `written` gives JSON and TOML one shape, `read` turns that into a `tree` or
+//! into mistakes, `evaluate` says what the tree means and `write` gives it back as text.
+//! `operators` is the list of operators. Nothing here knows the index; the index knows the tree.
 
 mod cost;
 pub(crate) mod evaluate;

@@ -2,7 +2,7 @@
 //!
 //! The bytes of an event are read once. Only fields that some rule names are kept
 //! (`gather`); the rest is stepped over, though checked as strictly. Every rule is filed under
-//! the leaf that is expected to hold most rarely (`build`), so the values of the event lead to
+//! the leaf that is expected to hold most rarely (`plan`), so the values of the event lead to
 //! few rules (`keys`), and of these what is left is verified. Leaves are shared between rules and
 //! tested once an event (`leaves`); rules that say the same are verified together (`program`).
 //!
@@ -17,7 +17,9 @@ mod gather;
 mod hash;
 mod keys;
 mod leaves;
+mod plan;
 mod program;
+mod ways;
 
 use std::ops::Range;
 

@@ -231,10 +231,7 @@ impl World {
             4 => format!(
                 r#"{{"content":{{"{word}":[{{"exists":true}}],"eniId":[{{"exists":false}}]}}}}"#
             ),
-            _ => format!(
-                r#"{{"requestTime":[{{"numeric":["<",{}]}}],"level":["INFO"]}}"#,
-                place
-            ),
+            _ => format!(r#"{{"requestTime":[{{"numeric":["<",{place}]}}],"level":["INFO"]}}"#),
         }
     }
 

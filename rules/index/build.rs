@@ -10,7 +10,7 @@ use super::{Class, Index};
 use crate::Pattern;
 use crate::json::Limits;
 
-/// Collects rules for an [`Index`].
+/// Collects rules for an [`Index`], a hundred million at most.
 #[derive(Default)]
 pub struct Builder {
     limits: Limits,

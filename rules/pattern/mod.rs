@@ -13,6 +13,7 @@ mod cost;
 pub(crate) mod evaluate;
 pub(crate) mod operators;
 mod read;
+mod shadow;
 pub(crate) mod text;
 pub(crate) mod tree;
 mod write;
@@ -156,6 +157,24 @@ impl Pattern {
     /// to [`COST_MAX`]. Known without any event.
     pub fn cost(&self) -> u32 {
         self.cost
+    }
+
+    /// Whether the pattern contradicts itself, so that no event can match. `false` proves nothing:
+    /// only what is plain to see is found.
+    pub fn never_matches(&self) -> bool {
+        shadow::never_matches(&self.root)
+    }
+
+    /// Whether both say the same, perhaps in another order or in other words (`1` and `1.0`, `$or`
+    /// and `$any`), so that they match the same events. `false` proves nothing.
+    pub fn says_the_same_as(&self, other: &Pattern) -> bool {
+        self.normal() == other.normal()
+    }
+
+    /// A text by which patterns that say the same are found among many:
+    /// [`says_the_same_as`](Self::says_the_same_as) compares it. Not a pattern itself.
+    pub fn normal(&self) -> String {
+        shadow::normal(&self.root)
     }
 
     pub(crate) fn root(&self) -> &Group {

@@ -264,6 +264,13 @@ fn check(patterns: &[String], events: &[String]) -> Result<(), TestCaseError> {
             .collect();
         let indexed = index.matches(text.as_bytes(), &mut scratch).unwrap();
         prop_assert_eq!(indexed, &plain, "{}", text);
+        for (id, pattern) in (0u32..).zip(&read) {
+            prop_assert!(
+                !(pattern.never_matches() && plain.contains(&id)),
+                "{}",
+                pattern.to_json()
+            );
+        }
         // Explaining costs more than all the rest, and a few events a set say as much.
         for (id, pattern) in (0u32..)
             .zip(&read)

@@ -360,3 +360,35 @@ fn anything_but_text(
         Some(Condition::AnythingButText(tests))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::OPERATORS;
+    use crate::json::{Limits, Value, parse};
+
+    #[test]
+    fn stand_in_order_in_the_list_the_schema_and_the_reference() {
+        let names: Vec<&str> = OPERATORS.iter().map(|operator| operator.name).collect();
+        assert!(names.is_sorted());
+        let schema = parse(crate::SCHEMA.as_bytes(), Limits::default())
+            .unwrap()
+            .value;
+        let listed = schema
+            .pointer("/$defs/operator/properties")
+            .and_then(Value::as_object);
+        assert_eq!(
+            listed
+                .unwrap()
+                .iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>(),
+            names
+        );
+        for name in names {
+            assert!(
+                crate::REFERENCE.contains(&format!("| `{name}` |")),
+                "{name}"
+            );
+        }
+    }
+}

@@ -148,9 +148,18 @@ impl Pattern {
         write::pattern(&self.root)
     }
 
-    /// The leaves, in the pattern's order.
+    /// The leaves, in the pattern's order. Empty after [`Pattern::without_fields`].
     pub fn fields(&self) -> &[FieldTest] {
         &self.fields
+    }
+
+    /// The same pattern without [`Pattern::fields`], which are for checking and take more memory
+    /// than all the rest. For who keeps very many.
+    pub fn without_fields(self) -> Self {
+        Pattern {
+            fields: Arc::default(),
+            ..self
+        }
     }
 
     /// How many comparisons the pattern may need for one event whose fields hold one value each: 1

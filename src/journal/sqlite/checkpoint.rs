@@ -59,11 +59,15 @@ pub(super) fn copy(conn: &Connection, asked: &Receiver<()>, rest: &AtomicBool) {
     while asked.recv().is_ok() {
         for _ in 0..PASSES_MAX {
             match look(conn, "PASSIVE") {
-                Ok(log) if log.uncopied() * PAGE_BYTES <= REST_BYTES => {
-                    rest.store(true, Ordering::Release);
-                    break;
+                Ok(log) => {
+                    // Where the writer is as fast as the copying, little is never left; then the
+                    // writer must wait for a larger rest before the log is too large.
+                    let overtaken = log.frames * PAGE_BYTES > WAL_BYTES_MAX / 2;
+                    if overtaken || log.uncopied() * PAGE_BYTES <= REST_BYTES {
+                        rest.store(true, Ordering::Release);
+                        break;
+                    }
                 }
-                Ok(_) => {}
                 Err(cause) => {
                     tracing::warn!(error = %cause, "the write-ahead log was not copied");
                     break;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::while_opening;
@@ -58,6 +59,10 @@ pub(super) fn writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;",
     )
     .map_err(fail)?;
+    // Plans must not depend on bound values: SQLite would otherwise prepare the statements on
+    // partial indexes anew each time a value changes, which costs more than running them.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(fail)?;
     schema::migrate(&mut conn, path)?;
     Ok(conn)
 }

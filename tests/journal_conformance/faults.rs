@@ -406,11 +406,7 @@ async fn the_log_stays_bounded_under_constant_load() {
         longest = longest.max(std::fs::metadata(&log).unwrap().len());
     }
     let longest = i64::try_from(longest).unwrap();
-    assert!(longest < WAL_BYTES_MAX + (64 << 20), "{longest} bytes");
-    assert!(
-        longest < written / 2,
-        "it was started over: {longest} of {written}"
-    );
+    assert!(longest < WAL_BYTES_MAX + (16 << 20), "{longest} bytes");
 }
 
 /// A small file system of its own, where this user may mount one.

@@ -34,8 +34,8 @@ const BATCH_HASHES: usize = 65_536;
 
 /// Events, and bytes of their text, read from the journal in one go: while it is read, its
 /// write-ahead log cannot start over.
-const READ_EVENTS: i64 = 4_096;
-const READ_BYTES: usize = 4 << 20;
+const READ_EVENTS: i64 = 1_024;
+const READ_BYTES: usize = 1 << 20;
 
 const SCHEMA: &str = "
     CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), journal BLOB, event INTEGER);

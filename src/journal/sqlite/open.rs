@@ -14,8 +14,9 @@ use crate::journal::Error;
 /// one connection checkpoints while another writes (SQLite 3.51.3 release notes, "WAL-reset bug").
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Longest wait for another connection of this process. Only checkpoints ever wait.
-const BUSY: Duration = Duration::from_secs(2);
+/// Longest wait for another connection of this process. Only the writer ever waits, for readers
+/// that need the write-ahead log when it should start over; it tries again later.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// Refuses an SQLite that must not write.
 pub(super) fn check_version() -> Result<(), Error> {

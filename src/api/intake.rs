@@ -66,8 +66,8 @@ pub(super) async fn source_events(
             "there is no such source in the configuration",
         );
     };
-    if let Err(refused) = guard::source_token(&state.access.load(), &name, &request) {
-        return failed(refused, "this source wants its token");
+    if let Err((status, why)) = guard::may_speak_for(&state.access.load(), &name, &request) {
+        return failed(status, why);
     }
     take(&state, &source, Bringing::Events, request).await
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Error;
-use crate::api::Access;
+use crate::api::{Access, SourceAccess};
 use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Generation, Journal, Rules, SinkNo};
@@ -205,11 +205,17 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
     if listening.ip().is_loopback() {
         hosts.extend(["127.0.0.1".to_owned(), "[::1]".to_owned()]);
     }
-    let tokens = |source: &config::Source| (source.name.clone(), source.tokens.clone());
+    let guarded = |source: &config::Source| {
+        let entry = SourceAccess {
+            tokens: source.tokens.clone(),
+            networks: source.allow_from.clone(),
+        };
+        (source.name.clone(), entry)
+    };
     Access {
         hosts,
         tokens: server.tokens.clone(),
-        source_tokens: config.sources.iter().map(tokens).collect(),
+        sources: config.sources.iter().map(guarded).collect(),
         body_max: server.limits.body_max,
         body_timeout: server.limits.body_timeout,
     }

@@ -56,7 +56,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, Error> {
     // FULL syncs the log at every commit; with NORMAL the last answered commits could vanish in a
     // power cut. Checkpoints are the other connection's.
     conn.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384;
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192;
          PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;",
     )
     .map_err(fail)?;

@@ -103,7 +103,7 @@ struct Taking {
 
 enum Into {
     Plain(Kept),
-    Gzip(MultiGzDecoder<Kept>),
+    Gzip(Box<MultiGzDecoder<Kept>>),
 }
 
 impl Taking {
@@ -121,7 +121,7 @@ impl Taking {
                 kept.bytes.reserve(usize::try_from(room).unwrap_or(0));
                 Into::Plain(kept)
             }
-            Coding::Gzip => Into::Gzip(MultiGzDecoder::new(kept)),
+            Coding::Gzip => Into::Gzip(Box::new(MultiGzDecoder::new(kept))),
         };
         Self {
             into,

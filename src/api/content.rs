@@ -98,27 +98,28 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(media: &str, wanted: impl Into<Option<Framing>>) {
+    fn check(media: &str, expected: Option<&Framing>) {
         let headers = headers(&[("content-type", media)]);
-        assert_eq!(wanted.into(), framing(&headers).ok(), "{media}");
+        let framing = framing(&headers).ok();
+        assert_eq!(framing.as_ref(), expected, "{media}");
     }
 
     #[test]
     fn the_media_type_says_how_items_are_set_apart() {
-        check("application/json", Framing::Document);
-        check("Application/JSON; charset=UTF-8", Framing::Document);
-        check("application/cloudevents+json", Framing::Document);
+        check("application/json", Some(&Framing::Document));
+        check("Application/JSON; charset=UTF-8", Some(&Framing::Document));
+        check("application/cloudevents+json", Some(&Framing::Document));
         check(
             "application/cloudevents-batch+json",
-            Some(Framing::Document),
+            Some(&Framing::Document),
         );
-        check("application/vnd.something+json", Framing::Document);
-        check("application/x-ndjson", Framing::Lines);
+        check("application/vnd.something+json", Some(&Framing::Document));
+        check("application/x-ndjson", Some(&Framing::Lines));
         check(
             "application/x-www-form-urlencoded; charset=utf-8",
-            Some(Framing::Form),
+            Some(&Framing::Form),
         );
-        check("", Framing::Document);
+        check("", Some(&Framing::Document));
         assert_eq!(framing(&HeaderMap::new()), Ok(Framing::Document));
         for other in [
             "text/plain",

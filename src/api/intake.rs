@@ -60,8 +60,8 @@ pub(super) async fn source_events(
             "there is no such source in the configuration",
         );
     };
-    if let Err(refused) = guard::source_token(&state.access.load(), &name, &request) {
-        return failed(refused, "this source wants its token");
+    if let Err((status, why)) = guard::may_speak_for(&state.access.load(), &name, &request) {
+        return failed(status, why);
     }
     if request.method() == Method::POST {
         take(&state, &source, Bringing::Events, request).await

@@ -29,7 +29,7 @@ mod problem;
 mod view;
 
 pub use explain::verdicts;
-pub use guard::Access;
+pub use guard::{Access, Peer, SourceAccess};
 pub use look::SinkView;
 pub(crate) use look::{find_event, sink_views, stored_verdicts};
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::Error;
-use crate::api::Access;
+use crate::api::{Access, SourceAccess};
 use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Generation, Journal, Rules, SinkNo};
-use crate::plan::{Subscription, Target};
+use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Part, Setting, Templates};
 
 /// Makes the sinks, writes the rules down and puts both together. Nothing is spawned and nobody is
@@ -57,7 +57,7 @@ pub(super) async fn in_force(
         dedup_window: config.journal.dedup_window,
         announcing: announcing(config),
         sources: sources(config),
-        subscriptions: subscriptions(config, &generation, &numbers),
+        subscriptions: Subscriptions::new(subscriptions(config, &generation, &numbers)),
         sinks: ways_out,
     })
 }
@@ -205,11 +205,17 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
     if listening.ip().is_loopback() {
         hosts.extend(["127.0.0.1".to_owned(), "[::1]".to_owned()]);
     }
-    let tokens = |source: &config::Source| (source.name.clone(), source.tokens.clone());
+    let guarded = |source: &config::Source| {
+        let entry = SourceAccess {
+            tokens: source.tokens.clone(),
+            networks: source.allow_from.clone(),
+        };
+        (source.name.clone(), entry)
+    };
     Access {
         hosts,
         tokens: server.tokens.clone(),
-        source_tokens: config.sources.iter().map(tokens).collect(),
+        sources: config.sources.iter().map(guarded).collect(),
         body_max: server.limits.body_max,
         body_timeout: server.limits.body_timeout,
     }

@@ -20,6 +20,7 @@ use herald::intake::Limits;
 use herald::journal::memory::MemoryJournal;
 use herald::journal::{Journal, Look, Rules};
 use herald::pipeline::Pipeline;
+use herald::plan::Subscriptions;
 use herald::telemetry::Metrics;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -62,7 +63,7 @@ impl Router {
             dedup_window: Duration::from_secs(86_400),
             announcing: HashSet::from([ACCOUNT.to_owned()]),
             sources: HashMap::from([("cloud".to_owned(), Arc::new(source))]),
-            subscriptions: vec![],
+            subscriptions: Subscriptions::new(vec![]),
             sinks: HashMap::new(),
         };
         let current = Arc::new(ArcSwap::from_pointee(in_force));

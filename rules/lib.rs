@@ -19,3 +19,7 @@ pub use pattern::{COST_MAX, Mistake, Pattern};
 
 /// The written reference of the language, as Markdown. A test runs its examples.
 pub const REFERENCE: &str = include_str!("reference.md");
+
+/// JSON Schema (draft 2020-12) of a pattern as TOML and JSON hold it, for editors. Looser than the
+/// reader: what it refuses is refused, but not the other way round.
+pub const SCHEMA: &str = include_str!("schema.json");

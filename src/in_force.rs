@@ -10,7 +10,7 @@ use herald_model::{RetrySchedule, Sink};
 use crate::config;
 use crate::intake::Limits;
 use crate::journal::{GenerationNo, Policy, SinkNo, SubscriptionNo};
-use crate::plan::Subscription;
+use crate::plan::{Subscription, Subscriptions};
 use crate::render::{Setting, Templates};
 
 /// Where the stages find what is in force. Whoever reads takes one snapshot for one piece of work,
@@ -30,7 +30,7 @@ pub struct InForce {
     /// Sources by name.
     pub sources: HashMap<String, Arc<Source>>,
     /// Subscriptions in the file's order.
-    pub subscriptions: Vec<Subscription>,
+    pub subscriptions: Subscriptions,
     /// Ways out.
     pub sinks: HashMap<SinkNo, Arc<WayOut>>,
 }

@@ -2,9 +2,11 @@
 //!
 //! The sender is answered only when the event and all its deliveries are durable.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use herald_model::EventId;
+use herald_rules::Scratch;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
@@ -101,6 +103,11 @@ impl Pipeline {
     }
 }
 
+thread_local! {
+    /// Memory for matching, kept from event to event.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
 /// decode ► match ► plan.
 fn event(
     in_force: &InForce,
@@ -140,11 +147,8 @@ fn planned(
 ) -> Result<Entry, Refusal> {
     let sealed = draft.seal(EventId::from_uuid(Uuid::now_v7()), &source.name, now);
     source.admits(&sealed)?;
-    let matched = plan::matching(
-        &in_force.subscriptions,
-        &sealed.value,
-        &sealed.event.addressee,
-    );
+    let matched =
+        SCRATCH.with_borrow_mut(|scratch| in_force.subscriptions.matching(&sealed.event, scratch));
     Ok(Entry::Event(Box::new(EventEntry {
         text_in_conflict: sealed.text_in_conflict,
         original: sealed.original,

@@ -35,9 +35,18 @@ fn condition(condition: &Condition) -> String {
         Condition::AnythingButText(tests) => {
             format!("anything but {}", either(tests.iter().map(text)))
         }
-        Condition::Numeric(Numeric::Equal(number)) => format!("the number {number}"),
-        Condition::Numeric(Numeric::NotEqual(number)) => format!("a number other than {number}"),
-        Condition::Numeric(Numeric::Between { low, high }) => {
+        Condition::Numeric(numeric) => number(numeric),
+        Condition::Cidr(network) => format!("an address in {network}"),
+        Condition::Exists(true) => "any value".to_owned(),
+        Condition::Exists(false) => "no value".to_owned(),
+    }
+}
+
+fn number(numeric: &Numeric) -> String {
+    match numeric {
+        Numeric::Equal(number) => format!("the number {number}"),
+        Numeric::NotEqual(number) => format!("a number other than {number}"),
+        Numeric::Between { low, high } => {
             let side = |bound: &Bound, strict, inclusive| {
                 let word = if bound.inclusive { inclusive } else { strict };
                 format!("{word} {}", bound.number)
@@ -47,9 +56,6 @@ fn condition(condition: &Condition) -> String {
             let sides: Vec<_> = low.into_iter().chain(high).collect();
             format!("a number {}", sides.join(" and "))
         }
-        Condition::Cidr(network) => format!("an address in {network}"),
-        Condition::Exists(true) => "any value".to_owned(),
-        Condition::Exists(false) => "no value".to_owned(),
     }
 }
 

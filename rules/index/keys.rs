@@ -1,9 +1,10 @@
 //! From a value to the rules that are filed under it.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::hash::{Table, hash};
-use super::leaves::KeyKind;
+use super::ways::{KeyKind, PART};
 use crate::json::Decimal;
 use crate::pattern::text::folded;
 use crate::pattern::tree::Seen;
@@ -19,8 +20,11 @@ pub(super) struct Keys {
     /// Key and rules lie together so that a hit costs one trip to memory.
     records: Vec<u32>,
     nodes: Vec<NodeKeys>,
-    /// Lengths of the prefixes and suffixes that are keys.
+    /// Lengths of the prefixes and suffixes that are keys, rising for each field.
     lengths: Vec<u32>,
+    /// A bit for the hash of every key that is a part of texts: most parts of a value are no key,
+    /// and this says so without a trip to memory.
+    parts: Vec<u64>,
     /// Leaves that are tested on every value of their field, each with its record.
     scans: Vec<(u32, u32)>,
 }
@@ -32,6 +36,7 @@ pub(super) struct NodeKeys {
     words: bool,
     numbers: bool,
     folded: bool,
+    parts: bool,
     prefixes: Range<u32>,
     suffixes: Range<u32>,
     scans: Range<u32>,
@@ -65,21 +70,21 @@ impl Keys {
     }
 
     /// Files `rules` under a key, which must be new.
-    pub(super) fn add(&mut self, node: u32, kind: KeyKind, text: &str, rules: &[u32]) {
+    pub(super) fn add(&mut self, node: u32, kind: KeyKind, text: &[u8], rules: &[u32]) {
         let record = self.records.len() as u32;
         let owner = owner(node, kind);
         self.records.extend([owner, text.len() as u32]);
-        self.records.extend(packed(text.as_bytes()));
+        self.records.extend(packed(text));
         self.push_rules(rules);
         // The tables are sized beforehand, so nothing is ever hashed again.
-        self.table
-            .insert(hash(owner.into(), text.as_bytes()), record, |_| 0);
+        self.table.insert(hash(owner.into(), text), record, |_| 0);
         if let Some(keys) = self.nodes.get_mut(node as usize) {
             match kind {
                 KeyKind::Text => keys.texts = true,
                 KeyKind::Word => keys.words = true,
                 KeyKind::Number => keys.numbers = true,
                 KeyKind::Folded => keys.folded = true,
+                KeyKind::Part => keys.parts = true,
                 KeyKind::Prefix | KeyKind::Suffix => {}
             }
         }
@@ -114,17 +119,52 @@ impl Keys {
         self.table = Table::with_capacity(keys);
     }
 
-    /// Says which lengths of prefixes and suffixes are keys of `node`.
-    pub(super) fn set_lengths(&mut self, node: u32, kind: KeyKind, lengths: &[u32]) {
-        let start = self.lengths.len() as u32;
-        self.lengths.extend_from_slice(lengths);
-        let range = start..self.lengths.len() as u32;
-        if let Some(keys) = self.nodes.get_mut(node as usize) {
+    /// Notes what look-ups must know of the keys that were added: their fields, kinds and texts.
+    pub(super) fn finish<'k>(&mut self, added: impl Iterator<Item = (u32, KeyKind, &'k [u8])>) {
+        let mut lengths: BTreeSet<(u32, bool, u32)> = BTreeSet::new();
+        let mut parts = Vec::new();
+        for (node, kind, text) in added {
             match kind {
-                KeyKind::Prefix => keys.prefixes = range,
-                _ => keys.suffixes = range,
+                KeyKind::Prefix => drop(lengths.insert((node, false, text.len() as u32))),
+                KeyKind::Suffix => drop(lengths.insert((node, true, text.len() as u32))),
+                KeyKind::Part => parts.push((node, part_of(text))),
+                _ => {}
             }
         }
+        // Sixteen bits a part leave one look-up in sixteen that finds nothing.
+        self.parts = vec![0; (parts.len() / 4).next_power_of_two()];
+        for (node, part) in parts {
+            let (word, bit) = self.part_bit(node, part);
+            if let Some(word) = self.parts.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        for (node, is_suffix, length) in lengths {
+            let place = self.lengths.len() as u32;
+            self.lengths.push(length);
+            let Some(keys) = self.nodes.get_mut(node as usize) else {
+                continue;
+            };
+            let range = if is_suffix {
+                &mut keys.suffixes
+            } else {
+                &mut keys.prefixes
+            };
+            if range.start == range.end {
+                *range = place..place;
+            }
+            range.end = place + 1;
+        }
+    }
+
+    #[inline]
+    fn part_bit(&self, node: u32, part: u32) -> (usize, u64) {
+        let mixed = (u64::from(part) | u64::from(node) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // The length is a power of two.
+        (
+            (mixed >> 38) as usize & (self.parts.len() - 1),
+            1 << (mixed >> 58),
+        )
     }
 
     /// Gives `hit` the rules filed under keys that `seen` has as a value of `node`.
@@ -157,6 +197,14 @@ impl Keys {
                     };
                     let suffix = bytes.get(start..).unwrap_or_default();
                     self.probe(node, KeyKind::Suffix, suffix, &mut hit);
+                }
+                if keys.parts {
+                    for window in bytes.windows(PART) {
+                        let (word, bit) = self.part_bit(node, part_of(window));
+                        if self.parts.get(word).is_some_and(|word| word & bit != 0) {
+                            self.probe(node, KeyKind::Part, window, &mut hit);
+                        }
+                    }
                 }
                 if keys.folded {
                     buffer.clear();
@@ -215,6 +263,7 @@ impl Keys {
     pub(super) fn bytes(&self) -> usize {
         self.table.bytes()
             + (self.records.capacity() + self.lengths.capacity()) * size_of::<u32>()
+            + self.parts.capacity() * size_of::<u64>()
             + self.nodes.capacity() * size_of::<NodeKeys>()
             + self.scans.capacity() * size_of::<(u32, u32)>()
     }
@@ -224,6 +273,13 @@ impl Keys {
         self.lengths.shrink_to_fit();
         self.scans.shrink_to_fit();
     }
+}
+
+/// The first bytes of a text as a number.
+#[inline]
+fn part_of(text: &[u8]) -> u32 {
+    text.first_chunk::<PART>()
+        .map_or(0, |part| u32::from_le_bytes(*part))
 }
 
 fn part<'l, T>(list: &'l [T], range: &Range<u32>) -> &'l [T] {

@@ -4,6 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use super::gather::{Gathered, Member};
 use super::hash::{Fast, Table};
+use super::ways::{Way, way};
 use crate::json::Decimal;
 use crate::pattern::evaluate::Holds;
 use crate::pattern::text::TextKind;
@@ -247,79 +248,5 @@ impl LeafTable {
         self.hashes.push(hash);
         self.ways.push(conditions.iter().map(way).collect());
         added
-    }
-}
-
-/// How rules with a condition can be found from a value.
-pub(super) enum Way {
-    /// By a key that the value has; `proof` when having it proves the condition.
-    Key {
-        kind: KeyKind,
-        text: String,
-        proof: bool,
-    },
-    /// By its beginning or by its end, whichever fewer rules share; neither proves the condition.
-    EitherEnd { start: String, end: String },
-    /// Only by testing the condition on every value of the field.
-    Scan,
-    /// Not at all: the condition holds where there is no value.
-    None,
-}
-
-/// What a key is made from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum KeyKind {
-    /// A text, as it is.
-    Text,
-    /// `null`, `true` or `false`, as written.
-    Word,
-    /// A number, as [`Decimal::write_key`] writes it.
-    Number,
-    /// A text without its case.
-    Folded,
-    /// The beginning of a text.
-    Prefix,
-    /// The end of a text.
-    Suffix,
-}
-
-/// How to find rules that have this condition.
-fn way(condition: &Condition) -> Way {
-    let key = |kind, text: &str, proof| Way::Key {
-        kind,
-        text: text.to_owned(),
-        proof,
-    };
-    match condition {
-        Condition::Equal(Scalar::Text(text)) | Condition::Exactly(text) => {
-            key(KeyKind::Text, text, true)
-        }
-        Condition::Equal(Scalar::Number(number)) => {
-            let mut text = String::new();
-            number.decimal().write_key(&mut text);
-            Way::Key {
-                kind: KeyKind::Number,
-                text,
-                proof: true,
-            }
-        }
-        Condition::Equal(scalar) => key(KeyKind::Word, &scalar.to_string(), true),
-        Condition::Text(test) => match (test.kind, test.ends()) {
-            (TextKind::EqualsIgnoreCase, (folded, _)) => key(KeyKind::Folded, folded, true),
-            (TextKind::PrefixIgnoreCase | TextKind::SuffixIgnoreCase, _) => Way::Scan,
-            (_, ("", "")) => Way::Scan,
-            (kind, (start, "")) => key(KeyKind::Prefix, start, kind == TextKind::Prefix),
-            (kind, ("", end)) => key(KeyKind::Suffix, end, kind == TextKind::Suffix),
-            (_, (start, end)) => Way::EitherEnd {
-                start: start.to_owned(),
-                end: end.to_owned(),
-            },
-        },
-        Condition::Exists(false) => Way::None,
-        Condition::AnythingBut(_)
-        | Condition::AnythingButText(_)
-        | Condition::Numeric(_)
-        | Condition::Cidr(_)
-        | Condition::Exists(true) => Way::Scan,
     }
 }

@@ -1,13 +1,13 @@
 //! Which of many rules match an event? The same answers as [`Pattern::evaluate`], sooner.
 //!
 //! The bytes of an event are read once. Only fields that some rule names are kept
-//! ([`gather`]); the rest is stepped over, though checked as strictly. Every rule is filed under
-//! the leaf that is expected to hold most rarely ([`build`]), so the values of the event lead to
-//! few rules ([`keys`]), and of these what is left is verified. Leaves are shared between rules and
-//! tested once an event ([`leaves`]); rules that say the same are verified together ([`program`]).
+//! (`gather`); the rest is stepped over, though checked as strictly. Every rule is filed under
+//! the leaf that is expected to hold most rarely (`plan`), so the values of the event lead to
+//! few rules (`keys`), and of these what is left is verified. Leaves are shared between rules and
+//! tested once an event (`leaves`); rules that say the same are verified together (`program`).
 //!
-//! The index never changes; to add a rule, build another and swap. A hundred thousand rules take a
-//! fraction of a second.
+//! An index never changes: to add or remove a rule, build another and swap them. That takes about
+//! 2 µs a rule, 0.2 s for 100,000, no more than reading their text.
 //!
 //! [`Pattern::evaluate`]: crate::Pattern::evaluate
 
@@ -17,7 +17,9 @@ mod gather;
 mod hash;
 mod keys;
 mod leaves;
+mod plan;
 mod program;
+mod ways;
 
 use std::ops::Range;
 

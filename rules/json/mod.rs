@@ -8,7 +8,7 @@
 //! Words: a *document* is one JSON value with nothing but white space around it; a *member* is a
 //! key and its value in an object.
 //!
-//! Start with [`parse`]; [`scan`] holds the grammar, which the index shares.
+//! Start with [`parse`]; the module `scan` holds the grammar, which the index shares.
 
 mod number;
 mod object;

@@ -5,15 +5,15 @@
 //! *conditions* for one field, any of which may hold; an *operator* is a kind of condition; a
 //! *group* is an object of the pattern, all of whose tests must hold.
 //!
-//! The way of a pattern: [`written`] gives JSON and TOML one shape, [`read`] turns that into a
-//! [`tree`] or into mistakes, [`evaluate`] says what the tree means and [`write`](mod@write) gives it back as
-//! text. [`operators`] is the list of operators. Nothing here knows the index; the index knows the
-//! tree.
+//! The way of a pattern: `written` gives JSON and TOML one shape, `read` turns that into a `tree` or
+//! into mistakes, `evaluate` says what the tree means and `write` gives it back as text.
+//! `operators` is the list of operators. Nothing here knows the index; the index knows the tree.
 
 mod cost;
 pub(crate) mod evaluate;
 pub(crate) mod operators;
 mod read;
+mod shadow;
 pub(crate) mod text;
 pub(crate) mod tree;
 mod write;
@@ -148,15 +148,42 @@ impl Pattern {
         write::pattern(&self.root)
     }
 
-    /// The leaves, in the pattern's order.
+    /// The leaves, in the pattern's order. Empty after [`Pattern::without_fields`].
     pub fn fields(&self) -> &[FieldTest] {
         &self.fields
+    }
+
+    /// The same pattern without [`Pattern::fields`], which are for checking and take more memory
+    /// than all the rest. For who keeps very many.
+    pub fn without_fields(self) -> Self {
+        Pattern {
+            fields: Arc::default(),
+            ..self
+        }
     }
 
     /// How many comparisons the pattern may need for one event whose fields hold one value each: 1
     /// to [`COST_MAX`]. Known without any event.
     pub fn cost(&self) -> u32 {
         self.cost
+    }
+
+    /// Whether the pattern contradicts itself, so that no event can match. `false` proves nothing:
+    /// only what is plain to see is found.
+    pub fn never_matches(&self) -> bool {
+        shadow::never_matches(&self.root)
+    }
+
+    /// Whether both say the same, perhaps in another order or in other words (`1` and `1.0`, `$or`
+    /// and `$any`), so that they match the same events. `false` proves nothing.
+    pub fn says_the_same_as(&self, other: &Pattern) -> bool {
+        self.normal() == other.normal()
+    }
+
+    /// A text by which patterns that say the same are found among many:
+    /// [`says_the_same_as`](Self::says_the_same_as) compares it. Not a pattern itself.
+    pub fn normal(&self) -> String {
+        shadow::normal(&self.root)
     }
 
     pub(crate) fn root(&self) -> &Group {

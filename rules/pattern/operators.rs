@@ -93,8 +93,12 @@ fn text_test(reader: &mut Reader, kind: TextKind, name: &str, value: &Written) -
     }
 }
 
+fn text_condition(test: TextTest) -> Condition {
+    Condition::Text(Box::new(test))
+}
+
 fn contains(reader: &mut Reader, value: &Written) -> Option<Condition> {
-    text_test(reader, TextKind::Contains, "contains", value).map(Condition::Text)
+    text_test(reader, TextKind::Contains, "contains", value).map(text_condition)
 }
 
 fn equals_ignore_case(reader: &mut Reader, value: &Written) -> Option<Condition> {
@@ -104,11 +108,11 @@ fn equals_ignore_case(reader: &mut Reader, value: &Written) -> Option<Condition>
         "equals-ignore-case",
         value,
     )
-    .map(Condition::Text)
+    .map(text_condition)
 }
 
 fn wildcard(reader: &mut Reader, value: &Written) -> Option<Condition> {
-    text_test(reader, TextKind::Wildcard, "wildcard", value).map(Condition::Text)
+    text_test(reader, TextKind::Wildcard, "wildcard", value).map(text_condition)
 }
 
 fn exactly(reader: &mut Reader, value: &Written) -> Option<Condition> {
@@ -146,12 +150,12 @@ fn end(
 ) -> Option<Condition> {
     const INNER: &str = "equals-ignore-case";
     let What::Object(members) = &value.what else {
-        return text_test(reader, exact, name, value).map(Condition::Text);
+        return text_test(reader, exact, name, value).map(text_condition);
     };
     match members.as_slice() {
         [Member { key, value, .. }] if key == INNER => reader
             .below(INNER, |reader| text_test(reader, folded, INNER, value))
-            .map(Condition::Text),
+            .map(text_condition),
         [Member { key, key_span, .. }] => {
             let hint = did_you_mean(key, [INNER]);
             reader.mistake(
@@ -181,7 +185,7 @@ fn cidr(reader: &mut Reader, value: &Written) -> Option<Condition> {
         Err(_) => text.parse::<IpNet>().ok(),
     };
     match network {
-        Some(network) => Some(Condition::Cidr(network)),
+        Some(network) => Some(Condition::Cidr(Box::new(network))),
         None => reader.mistake(
             &value.span,
             format!(
@@ -205,7 +209,7 @@ fn numeric(reader: &mut Reader, value: &Written) -> Option<Condition> {
     let number = operand(reader, comparison.1)?;
     let bound = |number, inclusive| Some(Bound { number, inclusive });
     let Some((second, last)) = rest else {
-        return Some(Condition::Numeric(match low {
+        return Some(Condition::Numeric(Box::new(match low {
             "=" => Numeric::Equal(number),
             "!=" => Numeric::NotEqual(number),
             ">" | ">=" => Numeric::Between {
@@ -216,7 +220,7 @@ fn numeric(reader: &mut Reader, value: &Written) -> Option<Condition> {
                 low: None,
                 high: bound(number, low == "<="),
             },
-        }));
+        })));
     };
     let high = sign(reader, second)?;
     let top = operand(reader, last)?;
@@ -232,10 +236,10 @@ fn numeric(reader: &mut Reader, value: &Written) -> Option<Condition> {
             format!("nothing lies in this range: {number} is not below {top}"),
         );
     }
-    Some(Condition::Numeric(Numeric::Between {
+    Some(Condition::Numeric(Box::new(Numeric::Between {
         low: bound(number, low == ">="),
         high: bound(top, high == "<="),
-    }))
+    })))
 }
 
 fn sign<'w>(reader: &mut Reader, element: &'w Written) -> Option<&'w str> {
@@ -359,4 +363,36 @@ fn anything_but_text(
         }
         Some(Condition::AnythingButText(tests))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OPERATORS;
+    use crate::json::{Limits, Value, parse};
+
+    #[test]
+    fn stand_in_order_in_the_list_the_schema_and_the_reference() {
+        let names: Vec<&str> = OPERATORS.iter().map(|operator| operator.name).collect();
+        assert!(names.is_sorted());
+        let schema = parse(crate::SCHEMA.as_bytes(), Limits::default())
+            .unwrap()
+            .value;
+        let listed = schema
+            .pointer("/$defs/operator/properties")
+            .and_then(Value::as_object);
+        assert_eq!(
+            listed
+                .unwrap()
+                .iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>(),
+            names
+        );
+        for name in names {
+            assert!(
+                crate::REFERENCE.contains(&format!("| `{name}` |")),
+                "{name}"
+            );
+        }
+    }
 }

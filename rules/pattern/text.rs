@@ -70,23 +70,6 @@ impl TextTest {
     }
 }
 
-impl TextTest {
-    /// A text that every value for which this holds begins with, and one that it ends with; either
-    /// may be empty. Of ignored case the first is the folded text, to be sought in folded values.
-    pub(crate) fn ends(&self) -> (&str, &str) {
-        match (&self.needle, self.kind) {
-            (Needle::Plain, TextKind::Prefix) => (&self.text, ""),
-            (Needle::Plain, TextKind::Suffix) => ("", &self.text),
-            (Needle::Plain, _) => ("", ""),
-            (Needle::Folded(folded), _) => (folded, ""),
-            (Needle::Stretches(stretches), _) => (
-                stretches.first().map_or("", |first| first),
-                stretches.last().map_or("", |last| last),
-            ),
-        }
-    }
-}
-
 /// What is left of `value` after `beginning`; `None` when it begins otherwise.
 fn after<V: Iterator<Item = char>>(
     mut value: V,

@@ -49,19 +49,20 @@ impl How {
     }
 }
 
-/// One test on one value of a field.
+/// One test on one value of a field. The rarer and larger kinds are boxed, because most conditions
+/// of many rules are plain values.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Condition {
     Equal(Scalar),
     /// `{"exactly": …}`: the same as equal, kept apart so that the text stays the writer's.
     Exactly(Box<str>),
-    Text(TextTest),
+    Text(Box<TextTest>),
     /// A value equal to none of these. Never empty.
     AnythingBut(Vec<Scalar>),
     /// A value of which none of these holds; all of one kind. Never empty.
     AnythingButText(Vec<TextTest>),
-    Numeric(Numeric),
-    Cidr(IpNet),
+    Numeric(Box<Numeric>),
+    Cidr(Box<IpNet>),
     Exists(bool),
 }
 

@@ -217,6 +217,32 @@ fn pattern() -> impl Strategy<Value = String> {
         })
 }
 
+fn sought() -> impl Strategy<Value = String> {
+    let operator = select(
+        &[
+            "contains",
+            "prefix",
+            "suffix",
+            "wildcard",
+            "equals-ignore-case",
+        ][..],
+    );
+    let text = prop_oneof![
+        "[abB]{1,12}",
+        "[ab]{1,8}é[ab]{0,8}",
+        "\\*?([ab]{1,6}\\*){0,3}[ab]{0,6}",
+    ];
+    let condition = (operator, text).prop_map(|(operator, text)| {
+        let text = if operator == "wildcard" {
+            text
+        } else {
+            text.replace('*', "")
+        };
+        format!("{{\"{operator}\":{}}}", quoted(&text))
+    });
+    vec(condition, 1..3).prop_map(|list| format!("[{}]", list.join(",")))
+}
+
 fn check(patterns: &[String], events: &[String]) -> Result<(), TestCaseError> {
     let read: Vec<Pattern> = patterns
         .iter()
@@ -238,6 +264,13 @@ fn check(patterns: &[String], events: &[String]) -> Result<(), TestCaseError> {
             .collect();
         let indexed = index.matches(text.as_bytes(), &mut scratch).unwrap();
         prop_assert_eq!(indexed, &plain, "{}", text);
+        for (id, pattern) in (0u32..).zip(&read) {
+            prop_assert!(
+                !(pattern.never_matches() && plain.contains(&id)),
+                "{}",
+                pattern.to_json()
+            );
+        }
         // Explaining costs more than all the rest, and a few events a set say as much.
         for (id, pattern) in (0u32..)
             .zip(&read)
@@ -294,6 +327,27 @@ proptest! {
                 prop_assert_eq!(indexed, Ok(if plain { vec![0] } else { vec![] }));
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases() / 4,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// So many texts are sought in one field that the index cuts them into parts and shortens
+    /// prefixes and suffixes.
+    #[test]
+    fn index_agrees_on_many_texts_in_one_field(
+        patterns in vec(sought(), 1..60),
+        events in vec(vec("[abB*]{0,14}é?[ab]{0,9}", 1..3), 20),
+    ) {
+        let patterns: Vec<_> = patterns.iter().map(|leaf| format!("{{\"a\":{leaf}}}")).collect();
+        let events: Vec<_> =
+            events.iter().map(|texts| serde_json::json!({ "a": texts }).to_string()).collect();
+        check(&patterns, &events)?;
     }
 }
 

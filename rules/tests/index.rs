@@ -152,6 +152,13 @@ fn scratch_moves_between_indexes() {
 }
 
 #[test]
+fn threads_share_patterns_and_indexes() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Pattern>();
+    shared::<Index>();
+}
+
+#[test]
 fn depth_is_limited_by_name() {
     let mut builder = Index::builder();
     builder

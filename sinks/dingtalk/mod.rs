@@ -4,7 +4,7 @@
 //! - `settings`: the keys,
 //! - `payload`: the body, `sign`: the robot's sign setting,
 //! - `reply`: what an answer means,
-//! - [`escape`]: hostile text in DingTalk's Markdown, for whoever renders it.
+//! - [`escape()`]: hostile text in DingTalk's Markdown, for whoever renders it.
 
 mod escape;
 mod payload;

@@ -77,6 +77,15 @@ pub(super) fn configure(table: &mut Table<'_>) -> Option<Box<dyn SinkConfig>> {
         .duration("timeout", seconds(1)..=seconds(300))
         .or(seconds(10));
     let ca = table.file("ca").optional();
+    if table.raw("robots").is_some() {
+        table.reading().mistake(
+            table.span_of("robots"),
+            format!(
+                "`{}` is not in this build; write one sink per robot and name them all in `to`",
+                table.path_of("robots")
+            ),
+        );
+    }
     let (webhook, token) = webhook?;
     if secret_given && secret.is_none() {
         return None;
@@ -179,7 +188,12 @@ impl SinkConfig for Config {
             ca: self.ca.clone(),
             identity: None,
         })?;
-        let secrets = self.secret.iter().chain([&self.token]).cloned();
+        let secrets = self
+            .secret
+            .iter()
+            .chain([&self.token])
+            .cloned()
+            .chain(self.webhook.secrets());
         Ok(Box::new(DingTalk {
             client,
             webhook: self.webhook.clone(),

@@ -554,6 +554,10 @@ fn mistakes_in_the_settings() {
             ),
             "`sink.it.at_all` calls nobody in an action card; use message = \"markdown\" or \"text\"",
         ),
+        (
+            &format!("{webhook}robots = []"),
+            "`sink.it.robots` is not in this build; write one sink per robot and name them all in `to`",
+        ),
     ] {
         assert_eq!(mistake(&KIND, keys), expected);
     }

@@ -44,6 +44,11 @@ impl Ledger {
         self.accepted.contains(address) || self.refused.contains_key(address)
     }
 
+    /// Whether the server took the mail for `address`.
+    pub(super) fn is_accepted(&self, address: &str) -> bool {
+        self.accepted.contains(address)
+    }
+
     /// The server took the mail for `address`.
     pub(super) fn accept(&mut self, address: &str) {
         self.refused.remove(address);

@@ -3,13 +3,15 @@
 //! - this file: the one attempt over all recipients,
 //! - `settings`: the keys,
 //! - `message`: the mail, `session`: the conversation with the server, `reply`: what a reply means,
-//! - `ledger`: who was mailed already, `pool`: connections that are kept,
+//! - `ledger`: who was mailed already, `round`: what an attempt over all comes to,
+//! - `pool`: connections that are kept,
 //! - `stream`: what makes STARTTLS safe.
 
 mod ledger;
 mod message;
 mod pool;
 mod reply;
+mod round;
 mod session;
 mod settings;
 mod stream;
@@ -32,8 +34,9 @@ use self::ledger::Ledger;
 use self::message::Letterhead;
 use self::pool::Pool;
 use self::reply::Verdict;
+use self::round::{Next, Round};
 use self::session::{Reach, Server, Session};
-use crate::said::{KEPT, Redactor, one_line};
+use crate::said::Redactor;
 
 /// The kind `email`.
 pub(crate) const KIND: SinkKind = SinkKind {
@@ -90,14 +93,6 @@ impl Sink for Email {
     }
 }
 
-/// The worst that happened to those who are still to be mailed, in rising order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Worst {
-    Later,
-    Fault,
-    Unknown,
-}
-
 impl Email {
     /// Mails everybody who is not settled yet, one envelope each, and remembers who is.
     async fn attempt(&self, notification: &Notification, progress: &Progress<'_>) -> Outcome {
@@ -114,88 +109,38 @@ impl Email {
             .collect();
         // Everybody is first in turn, so that one recipient on whom the server hangs does not keep
         // the others waiting for ever.
-        let turn = notification.attempt.saturating_sub(1) as usize;
         if !left.is_empty() {
-            let by = turn % left.len();
-            left.rotate_left(by);
+            let turn = notification.attempt.saturating_sub(1) as usize % left.len();
+            left.rotate_left(turn);
         }
 
-        let mut worst: Option<Worst> = None;
-        let mut problems = Vec::new();
-        let mut replies = Vec::new();
+        let mut round = Round::new(ledger);
         let mut session = None;
-        let mut permit = None;
-        let count = left.len();
-        for (index, (to, address)) in left.into_iter().enumerate() {
-            if permit.is_none() {
-                permit = tokio::time::timeout_at(deadline, self.pool.permit())
-                    .await
-                    .ok()
-                    .flatten();
+        let permit = tokio::time::timeout_at(deadline, self.pool.permit()).await;
+        let Ok(Some(permit)) = permit else {
+            return Outcome::transient("all `connections` to the server are in use");
+        };
+        for (to, address) in left {
+            let verdict = self.mail(notification, to, &mut session, deadline).await;
+            let next = round.note(address, verdict.map(|words| self.redactor.clean(words)));
+            // Once everybody was accepted the outcome itself says so durably.
+            let is_over = || everybody().all(|address| round.ledger.is_accepted(address));
+            if next == Next::Save
+                && !is_over()
+                && let Err(error) = progress.save(round.ledger.written()).await
+            {
+                return Outcome::unknown(error.to_string());
             }
-            let verdict = if permit.is_none() {
-                Verdict::Later("all `connections` to the server are in use".to_owned())
-            } else {
-                self.mail(notification, to, &mut session, deadline).await
-            };
-            let verdict = verdict.map(|words| self.redactor.clean(words));
-            let (bad, words) = match verdict {
-                Verdict::Accepted(words) => {
-                    ledger.accept(address);
-                    replies.push(words);
-                    (None, String::new())
-                }
-                Verdict::Refused(words) => {
-                    ledger.refuse(address, &words);
-                    (None, String::new())
-                }
-                Verdict::Later(words) => (Some(Worst::Later), words),
-                Verdict::Unknown(words) => (Some(Worst::Unknown), words),
-                Verdict::Fault(words) => (Some(Worst::Fault), words),
-            };
-            match bad {
-                Some(bad) => {
-                    worst = worst.max(Some(bad));
-                    problems.push(format!("{address}: {words}"));
-                    // What is wrong with the way is wrong for everybody, and out of time is out of
-                    // time.
-                    if bad == Worst::Fault || Instant::now() >= deadline {
-                        break;
-                    }
-                }
-                None => {
-                    let is_over = index + 1 == count
-                        && problems.is_empty()
-                        && ledger.refusals(everybody()).is_none();
-                    // When all is done the outcome itself says so durably.
-                    if !is_over && let Err(error) = progress.save(ledger.written()).await {
-                        return Outcome::unknown(error.to_string());
-                    }
-                }
+            // When time is up nobody is skipped: each is found to be left in one step.
+            if next == Next::Stop {
+                break;
             }
         }
         if let Some(session) = session {
             self.pool.keep(session);
         }
         drop(permit);
-
-        let refusals = ledger.refusals(everybody());
-        let reason = |problems: &[String]| {
-            let all: Vec<_> = problems.iter().cloned().chain(refusals.clone()).collect();
-            one_line(&all.join("; "), KEPT)
-        };
-        match worst {
-            Some(Worst::Unknown) => Outcome::unknown(reason(&problems)),
-            Some(Worst::Fault) => Outcome::sink_fault(reason(&problems)),
-            Some(Worst::Later) => Outcome::transient(reason(&problems)),
-            None if refusals.is_some() => Outcome::permanent(reason(&[])),
-            None if replies.is_empty() => Outcome::Delivered {
-                reply: "everybody was mailed at an earlier attempt".to_owned(),
-            },
-            None => Outcome::Delivered {
-                reply: one_line(&replies.join("; "), KEPT),
-            },
-        }
+        round.outcome(everybody())
     }
 
     /// Mails one recipient, over `session` if there is one, and leaves there one that is ready for

@@ -173,6 +173,35 @@ async fn every_attempt_sends_the_same_bytes() {
     );
 }
 
+/// Compares a mail with the file of that name; with `HERALD_BLESS` set, writes the file instead.
+#[track_caller]
+fn check_snapshot(name: &str, mail: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("email/snapshots")
+        .join(name);
+    if std::env::var_os("HERALD_BLESS").is_some() {
+        std::fs::write(&path, mail).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(
+        mail, expected,
+        "{name}: to accept it, run with HERALD_BLESS=1"
+    );
+}
+
+#[tokio::test]
+async fn mails_look_as_they_did() {
+    let mut notification = notification();
+    check_snapshot("plain.eml", &mailed(&notification).await);
+    notification.rendered = herald_model::Rendered {
+        title: "【警告】弹性网卡 eni-8vb1qo0000000cdeg2n 挂载失败（cn-hangzhou）".to_owned(),
+        text: "弹性网卡没有挂载：它仍是 Available。\n\n地域：cn-hangzhou".to_owned(),
+        html: Some("<table><tr><td>地域</td><td>cn-hangzhou</td></tr></table>".to_owned()),
+        body: None,
+    };
+    check_snapshot("alternative-zh.eml", &mailed(&notification).await);
+}
+
 #[tokio::test]
 async fn one_resource_makes_one_thread() {
     let header = |mail: &str, name: &str| {
@@ -348,7 +377,7 @@ async fn a_send_that_was_cut_off_leaves_no_connection_behind() {
 async fn a_burst_reuses_connections() {
     let server = Script::new().start().await;
     let sink = to(&server, &["ops@example.com"], "connections = 2");
-    let notifications: Vec<_> = (0..40).map(|_| notification()).collect();
+    let notifications: Vec<_> = (0..400).map(|_| notification()).collect();
     let memory = Memory::default();
     for pair in notifications.chunks(4) {
         let [a, b, c, d] = pair else { unreachable!() };
@@ -362,7 +391,7 @@ async fn a_burst_reuses_connections() {
             assert_eq!(outcomes.of(0).as_str(), "delivered");
         }
     }
-    assert_eq!(server.mails().len(), 40);
+    assert_eq!(server.mails().len(), 400);
     assert_eq!(server.connections(), 2);
 }
 

@@ -28,12 +28,16 @@ impl Target {
         self.0.scheme() == "https"
     }
 
-    /// What of the URL may be a token: the values of the query, and long segments of the path.
+    /// What of the URL may be a token: the values of the query, as they are written and as they are
+    /// meant, and long segments of the path.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
-        let values = self.0.query_pairs().map(|(_, value)| value.into_owned());
+        let meant = self.0.query_pairs().map(|(_, value)| value.into_owned());
+        let pairs = self.0.query().unwrap_or_default().split('&');
+        let written = pairs.filter_map(|pair| Some(pair.split_once('=')?.1.to_owned()));
         let segments = self.0.path_segments().into_iter().flatten();
         let long = segments.filter(|segment| segment.len() >= TOKEN_SEGMENT);
-        values
+        meant
+            .chain(written)
             .chain(long.map(str::to_owned))
             .map(Secret::new)
             .collect()
@@ -48,5 +52,20 @@ impl Target {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/…", self.origin())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_origin_is_shown_and_tokens_are_known() {
+        let url = "https://example.com:8443/hooks/T0123456789abcdef?key=a%2Bb1&x";
+        let target = Target::new(Url::parse(url).unwrap());
+        assert_eq!(format!("{target:?}"), "https://example.com:8443/…");
+        let secrets: Vec<_> = target.secrets();
+        let secrets: Vec<_> = secrets.iter().map(Secret::expose).collect();
+        assert_eq!(secrets, ["a+b1", "", "a%2Bb1", "T0123456789abcdef"]);
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn explain(
     body: Bytes,
 ) -> Result<Json<Verdicts>, Problem> {
     let in_force = state.current.load();
-    let verdicts = verdicts(&body, &in_force.subscriptions, in_force.limits)
+    let verdicts = verdicts(&body, in_force.subscriptions.all(), in_force.limits)
         .map_err(|refusal| Problem::bad_request(refusal.reason))?;
     Ok(Json(Verdicts { verdicts }))
 }

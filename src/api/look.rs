@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
-use herald_model::{Addressee, DeliveryState, EventId};
+use herald_model::{DeliveryState, EventId};
 use herald_rules::json::{self, Limits};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::intake;
 use crate::journal::{
     Cursor, DeliveryFilter, EventFilter, EventRow, Look, OperationFilter, PAGE_MAX, Page, Totals,
 };
-use crate::plan::Verdict;
+use crate::plan::Subscription;
 
 type Parameters = Query<BTreeMap<String, String>>;
 
@@ -44,9 +44,11 @@ pub(super) struct Operations {
 /// One event with everything that followed from it.
 #[derive(Debug, Serialize)]
 pub(super) struct EventPage {
-    #[serde(flatten)]
     event: EventView,
+    /// What the rules of its own generation said.
     verdicts: Vec<VerdictView>,
+    /// What today's rules would say.
+    today: Vec<VerdictView>,
     deliveries: Vec<DeliveryView>,
 }
 
@@ -84,6 +86,7 @@ pub(super) async fn event(
     let deliveries = state.journal.deliveries_of(row.number).await?;
     Ok(Json(EventPage {
         verdicts: stored_verdicts(&*state.journal, &row).await?,
+        today: judged(&row, state.current.load().subscriptions.all()),
         deliveries: deliveries.iter().map(DeliveryView::of).collect(),
         event: EventView::of(&row),
     }))
@@ -115,21 +118,31 @@ pub(crate) async fn stored_verdicts(
     let Some(generation) = journal.generation(row.generation).await? else {
         return Ok(Vec::new());
     };
+    let rules: Vec<_> = generation
+        .subscriptions
+        .iter()
+        .filter_map(|(_, text)| config::Subscription::from_text(text).ok())
+        .map(|rule| in_force::judging(&rule))
+        .collect();
+    Ok(judged(row, &rules))
+}
+
+/// What each of `subscriptions` says of a stored event.
+fn judged(row: &EventRow, subscriptions: &[Subscription]) -> Vec<VerdictView> {
     let limits = Limits {
         depth_max: Limits::DEPTH_CEILING,
     };
     let Ok(parsed) = json::parse(row.text.as_bytes(), limits) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
-    let event = intake::restore(row.id, Arc::clone(&row.text)).ok();
-    let addressee = event.map_or_else(|| Addressee::User(String::new()), |event| event.addressee);
-    let judge = |(name, text): &(Arc<str>, Arc<str>)| {
-        let rule = config::Subscription::from_text(text).ok()?;
-        let subscription = in_force::judging(&rule);
-        let verdict: Verdict = subscription.judge(&parsed.value, &addressee);
-        Some(VerdictView::of(name, &verdict))
+    let Ok(event) = intake::restore(row.id, Arc::clone(&row.text)) else {
+        return Vec::new();
     };
-    Ok(generation.subscriptions.iter().filter_map(judge).collect())
+    let judge = |subscription: &Subscription| {
+        let verdict = subscription.judge(&parsed.value, &event.addressee);
+        VerdictView::of(&subscription.name, &verdict)
+    };
+    subscriptions.iter().map(judge).collect()
 }
 
 /// `GET /v1/deliveries`
@@ -289,7 +302,7 @@ pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status
     let totals = state.journal.totals().await?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
-        subscriptions: state.current.load().subscriptions.len(),
+        subscriptions: state.current.load().subscriptions.all().len(),
         conserved: totals.are_conserved(),
         totals,
         sinks: sink_views(&state).await?,

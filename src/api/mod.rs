@@ -2,7 +2,8 @@
 //!
 //! - [`door`] listens and bounds what a connection may cost,
 //! - [`guard`] says who may ask for what,
-//! - [`intake`] takes events and operation results,
+//! - [`intake`] takes events and operation results; `content` reads what a request says of its
+//!   body and `body` reads the body,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
 //! - [`problem`] is how every other error reads.
 
@@ -16,6 +17,8 @@ use crate::journal::Journal;
 use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
+mod body;
+mod content;
 pub mod door;
 mod explain;
 mod guard;
@@ -26,7 +29,7 @@ mod problem;
 mod view;
 
 pub use explain::verdicts;
-pub use guard::Access;
+pub use guard::{Access, Peer, SourceAccess};
 pub use look::SinkView;
 pub(crate) use look::{find_event, sink_views, stored_verdicts};
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
@@ -55,7 +58,10 @@ pub fn router(state: State) -> Router {
     let routes = Router::new()
         .route("/v1/events", post(intake::events).get(look::events))
         .route("/v1/events/{id}", get(look::event))
-        .route("/v1/sources/{name}/events", post(intake::source_events))
+        .route(
+            "/v1/sources/{name}/events",
+            post(intake::source_events).get(intake::source_events),
+        )
         .route(
             "/v1/operations",
             post(intake::operations).get(look::operations),

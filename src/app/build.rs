@@ -8,11 +8,11 @@ use herald_model::delivery::Overflow;
 use jiff::Timestamp;
 
 use super::Error;
-use crate::api::Access;
+use crate::api::{Access, SourceAccess};
 use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Digest, Generation, Journal, Limit, Policy, Rules, SinkNo};
-use crate::plan::{Subscription, Target};
+use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Part, Setting, Templates};
 
 /// One in so many messages of a limit is kept for WARN and above: of DingTalk's 18 it is 3. Chosen:
@@ -70,7 +70,7 @@ pub(super) async fn in_force(
         dedup_window: config.journal.dedup_window,
         announcing: announcing(config),
         sources: sources(config),
-        subscriptions: subscriptions(config, &generation, &numbers),
+        subscriptions: Subscriptions::new(subscriptions(config, &generation, &numbers)),
         sinks: ways_out,
     })
 }
@@ -241,11 +241,17 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
     if listening.ip().is_loopback() {
         hosts.extend(["127.0.0.1".to_owned(), "[::1]".to_owned()]);
     }
-    let tokens = |source: &config::Source| (source.name.clone(), source.tokens.clone());
+    let guarded = |source: &config::Source| {
+        let entry = SourceAccess {
+            tokens: source.tokens.clone(),
+            networks: source.allow_from.clone(),
+        };
+        (source.name.clone(), entry)
+    };
     Access {
         hosts,
         tokens: server.tokens.clone(),
-        source_tokens: config.sources.iter().map(tokens).collect(),
+        sources: config.sources.iter().map(guarded).collect(),
         body_max: server.limits.body_max,
         body_timeout: server.limits.body_timeout,
     }

@@ -43,9 +43,9 @@ impl Reloader {
             let report = self.reload().await;
             for note in &report.notes {
                 if report.taken {
-                    warn!("{note}")
+                    warn!("{note}");
                 } else {
-                    error!("{note}")
+                    error!("{note}");
                 }
             }
             if report.taken {

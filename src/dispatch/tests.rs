@@ -21,7 +21,7 @@ use crate::intake::{Framing, Limits};
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{DeliveryFilter, DeliveryRow, Look, Rules, Saved};
 use crate::pipeline::{Bringing, Pipeline};
-use crate::plan::{Subscription, Target};
+use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Language, Setting, Templates};
 
 /// Longer than anything here takes; a test that runs into it has failed.
@@ -166,7 +166,7 @@ async fn bench(sinks: &[(&str, Arc<Scripted>, Order, u32)]) -> Bench {
         dedup_window: Duration::from_secs(60),
         announcing: HashSet::new(),
         sources: HashMap::new(),
-        subscriptions: vec![subscription],
+        subscriptions: Subscriptions::new(vec![subscription]),
         sinks: ways_out,
     }));
     let pipeline = Pipeline::new(

@@ -36,7 +36,8 @@ pub use look::{
 pub use policy::{Digest, Policy};
 
 /// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
-/// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck.
+/// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck. A settlement
+/// in between starts the count over; an attempt that was cut off uses up no step of the schedule.
 pub const KILLS_MAX: u32 = 5;
 
 /// Longest accepted `limit` of a list, in rows. Chosen.
@@ -133,7 +134,7 @@ pub trait Journal: Look {
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error>;
 
     /// Stores text or progress of an open attempt's message; returns when durable. Replaces what
-    /// was saved before.
+    /// was saved before, except that a frozen text ([`Claimed::frozen`]) stays as it is.
     ///
     /// # Errors
     /// [`Error::Stale`] when the claim is no longer held; nothing was written.
@@ -170,7 +171,8 @@ pub trait Journal: Look {
     ) -> Result<Settled, Error>;
 
     /// Removes, in one small step, what is finished and old: events with their deliveries and
-    /// attempts beyond `keep`, identities beyond `dedup_window`. Nothing pending is ever removed;
+    /// attempts beyond `keep` (and no sooner than `dedup_window`, for an identity is verified with
+    /// its event), identities beyond `dedup_window`. Nothing pending is ever removed;
     /// removed deliveries are counted in [`Totals::removed`]. Call it again while it reports more.
     ///
     /// # Errors
@@ -332,7 +334,9 @@ pub struct Claims {
     /// Deliveries that a `max_backlog` had no room for and that were suppressed.
     pub crowded_out: Vec<DeliveryId>,
     /// When the next lane of a sink that was asked for becomes due, or the next permit comes for
-    /// one that is; `None` when none waits, or only for the end of an open attempt.
+    /// one that is due already, later than the request's `now`; `None` when none waits. Lanes that
+    /// are due but found no room are not counted, nor those that wait for the end of an open
+    /// attempt: they are claimed when there is room again.
     pub next_due: Option<Timestamp>,
 }
 

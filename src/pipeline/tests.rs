@@ -12,7 +12,7 @@ use super::*;
 use crate::intake::Limits;
 use crate::journal::memory::MemoryJournal;
 use crate::journal::{DeliveryFilter, EventFilter, Look, OperationFilter, Rules};
-use crate::plan::{Subscription, Target};
+use crate::plan::{Subscription, Subscriptions, Target};
 
 const ACCOUNT: &str = "1690700000000030";
 
@@ -61,7 +61,7 @@ async fn bench() -> Bench {
         dedup_window: Duration::from_secs(86_400),
         announcing: HashSet::from([ACCOUNT.to_owned()]),
         sources: HashMap::new(),
-        subscriptions: vec![subscription],
+        subscriptions: Subscriptions::new(vec![subscription]),
         sinks: HashMap::new(),
     };
     let current = Arc::new(ArcSwap::from_pointee(in_force));

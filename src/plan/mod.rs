@@ -8,9 +8,9 @@ use std::time::Duration;
 use herald_model::delivery::Order;
 use herald_model::event::{Addressee, Owner};
 use herald_model::{DeliveryId, Event, EventId};
-use herald_rules::Pattern;
 use herald_rules::explain::{Difference, Explanation, Held};
-use herald_rules::json::Value;
+use herald_rules::json::{Limits, Value};
+use herald_rules::{Index, Pattern, Scratch};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::journal::{Planned, SinkNo, SubscriptionNo};
@@ -90,16 +90,59 @@ impl Subscription {
     }
 }
 
-/// The subscriptions that want the event, in the file's order.
-pub fn matching<'s>(
-    subscriptions: &'s [Subscription],
-    value: &Value,
-    addressee: &Addressee,
-) -> Vec<&'s Subscription> {
-    subscriptions
-        .iter()
-        .filter(|subscription| subscription.wants(value, addressee))
-        .collect()
+/// All subscriptions in force, made to be matched together.
+#[derive(Debug)]
+pub struct Subscriptions {
+    all: Vec<Subscription>,
+    index: Index,
+    /// Places of those without a pattern, rising.
+    unconditional: Vec<u32>,
+}
+
+impl Subscriptions {
+    /// Makes the index; a hundred thousand subscriptions take a fraction of a second.
+    pub fn new(all: Vec<Subscription>) -> Self {
+        // The text of an event is Herald's own, so what intake let through is not refused here.
+        let limits = Limits {
+            depth_max: Limits::DEPTH_CEILING,
+        };
+        let mut builder = Index::builder();
+        builder.limits(limits);
+        let mut unconditional = Vec::new();
+        for (place, subscription) in (0_u32..).zip(&all) {
+            if let Some(pattern) = &subscription.pattern {
+                builder.insert(place, pattern);
+            } else {
+                unconditional.push(place);
+            }
+        }
+        Self {
+            all,
+            index: builder.build(),
+            unconditional,
+        }
+    }
+
+    /// The subscriptions, in the file's order.
+    pub fn all(&self) -> &[Subscription] {
+        &self.all
+    }
+
+    /// The subscriptions that want the event, in the file's order: those whose
+    /// [`wants`](Subscription::wants) is true, found by the index.
+    pub fn matching(&self, event: &Event, scratch: &mut Scratch) -> Vec<&Subscription> {
+        let found = self
+            .index
+            .matches(event.text.as_bytes(), scratch)
+            .unwrap_or_default();
+        let mut places = [found, &self.unconditional].concat();
+        places.sort_unstable();
+        places
+            .into_iter()
+            .filter_map(|place| self.all.get(place as usize))
+            .filter(|subscription| subscription.owner.hears(&event.addressee))
+            .collect()
+    }
 }
 
 /// The deliveries of an event: one for each matching subscription and each of its sinks.

@@ -107,3 +107,39 @@ fn verdicts_agree_with_wants_and_name_the_difference() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn the_index_finds_who_wants_the_event_in_the_files_order() {
+    let texts = [
+        None,
+        Some(r#"{"level":["WARN"]}"#),
+        Some(r#"{"level":["INFO"]}"#),
+        None,
+    ];
+    let mut all: Vec<_> = texts
+        .into_iter()
+        .map(|text| subscription(text, Owner::Users))
+        .collect();
+    all[3].owner = Owner::One(Addressee::Service("9".to_owned()));
+    for (place, subscription) in all.iter_mut().enumerate() {
+        subscription.name = place.to_string().into();
+    }
+    let subscriptions = Subscriptions::new(all);
+    let mut scratch = Scratch::default();
+    for (level, expected) in [("WARN", "01"), ("INFO", "02"), ("CRITICAL", "0")] {
+        let text = format!(r#"{{"level":"{level}"}}"#);
+        let mut event = event(None);
+        event.text = text.as_str().into();
+        let found = subscriptions.matching(&event, &mut scratch);
+        let names: String = found
+            .iter()
+            .map(|subscription| &*subscription.name)
+            .collect();
+        assert_eq!(names, expected);
+        let wanted = subscriptions
+            .all()
+            .iter()
+            .filter(|one| one.wants(&value(&text), &event.addressee));
+        assert_eq!(wanted.count(), found.len());
+    }
+}

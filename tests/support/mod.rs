@@ -22,35 +22,35 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 /// Longer than anything here takes; a test that runs into it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An account that has opened ENI events in the configurations made here.
-pub const ACCOUNT: &str = "1690700000000030";
+pub(crate) const ACCOUNT: &str = "1690700000000030";
 
 /// 32 bytes.
-pub const SECRET: &str = "whsec_aGVyYWxkLXRlc3QtaGVyYWxkLXRlc3QtaGVyYWxkLTE=";
+pub(crate) const SECRET: &str = "whsec_aGVyYWxkLXRlc3QtaGVyYWxkLXRlc3QtaGVyYWxkLTE=";
 
 /// The program, with a folder of its own.
-pub struct Herald {
+pub(crate) struct Herald {
     pub folder: TempDir,
     child: Option<Child>,
     pub url: String,
     log: Arc<Mutex<String>>,
 }
 
-pub fn herald() -> Command {
+pub(crate) fn herald() -> Command {
     Command::new(env!("CARGO_BIN_EXE_herald"))
 }
 
 /// An ENI notification with this id.
-pub fn event(id: &str) -> String {
+pub(crate) fn event(id: &str) -> String {
     format!(
         r#"{{"ver":"1.0","id":"{id}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:{ACCOUNT}:eni/eni-{id}","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"{ACCOUNT}","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-{id}","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"r-{id}"}}}}"#
     )
 }
 
 /// A configuration with one callback to `receiver` and one subscription to everything.
-pub fn config(receiver: SocketAddr, more: &str) -> String {
+pub(crate) fn config(receiver: SocketAddr, more: &str) -> String {
     format!(
         r#"
 [server]
@@ -84,7 +84,7 @@ to = ["runbook"]
 
 impl Herald {
     /// Starts `herald serve` with `config` and waits until it listens.
-    pub fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let mut herald = Self {
@@ -97,12 +97,12 @@ impl Herald {
         herald
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Starts it (again) in its folder.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         let mut child = herald()
             .args(["serve", "-c"])
             .arg(self.path("config.toml"))
@@ -130,15 +130,15 @@ impl Herald {
             .unwrap_or_else(|_| panic!("it does not listen:\n{}", self.log()));
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let done = Command::new("kill")
             .arg(format!("-{name}"))
             .arg(self.pid().to_string())
@@ -147,7 +147,7 @@ impl Herald {
     }
 
     /// Waits for the end and gives the exit code; `None` for an end by a signal.
-    pub async fn ended(&mut self) -> Option<i32> {
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
         let mut child = self.child.take().unwrap();
         let waiting = tokio::task::spawn_blocking(move || child.wait().unwrap());
         let status = tokio::time::timeout(PATIENCE, waiting)
@@ -157,22 +157,22 @@ impl Herald {
         status.code()
     }
 
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         self.signal("KILL");
         self.ended().await;
     }
 
-    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
         let request = client().post(format!("{}{path}", self.url)).body(body);
         answer(request.header("content-type", "application/json")).await
     }
 
-    pub async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         answer(client().get(format!("{}{path}", self.url))).await
     }
 
     /// Runs a command that looks into this router.
-    pub async fn command(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn command(&self, arguments: &[&str]) -> Output {
         let mut command = herald();
         command.args(arguments).env("HERALD_URL", &self.url);
         tokio::task::spawn_blocking(move || command.output().unwrap())
@@ -181,7 +181,7 @@ impl Herald {
     }
 
     /// Waits until the totals are as wanted.
-    pub async fn until(&self, done: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, done: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while tokio::time::Instant::now() < deadline {
@@ -204,7 +204,7 @@ impl Drop for Herald {
     }
 }
 
-pub fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
@@ -213,7 +213,7 @@ pub fn client() -> reqwest::Client {
         .unwrap()
 }
 
-pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
@@ -236,13 +236,13 @@ fn strip_colours(text: &str) -> String {
 
 /// What came to the receiver.
 #[derive(Debug, Clone)]
-pub struct Received {
+pub(crate) struct Received {
     pub headers: Vec<(String, String)>,
     pub body: String,
 }
 
 impl Received {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let found = self
             .headers
             .iter()
@@ -251,14 +251,14 @@ impl Received {
     }
 
     /// The `id` of the first event in a callback.
-    pub fn event_id(&self) -> String {
+    pub(crate) fn event_id(&self) -> String {
         let body: Value = serde_json::from_str(&self.body).unwrap();
         body["items"][0]["event"]["id"].as_str().unwrap().to_owned()
     }
 }
 
 /// An HTTP receiver on loopback.
-pub struct Receiver {
+pub(crate) struct Receiver {
     pub address: SocketAddr,
     state: Arc<ReceiverState>,
 }
@@ -271,7 +271,7 @@ struct ReceiverState {
 }
 
 impl Receiver {
-    pub async fn start(script: &[u16]) -> Self {
+    pub(crate) async fn start(script: &[u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(ReceiverState {
@@ -288,16 +288,16 @@ impl Receiver {
         Self { address, state }
     }
 
-    pub fn answer_from_now_on(&self, status: u16) {
+    pub(crate) fn answer_from_now_on(&self, status: u16) {
         *self.state.script.lock().unwrap() = vec![status];
     }
 
-    pub fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.state.received.lock().unwrap().clone()
     }
 
     /// Waits until so many requests came.
-    pub async fn until(&self, count: usize) -> Vec<Received> {
+    pub(crate) async fn until(&self, count: usize) -> Vec<Received> {
         let waiting = async {
             loop {
                 let arrived = self.state.arrived.notified();
@@ -381,7 +381,7 @@ async fn read_until_blank(
 }
 
 /// Runs `herald serve` with a configuration that it must not start with; gives what it printed.
-pub fn refused_to_start(folder: &Path, config: &str) -> String {
+pub(crate) fn refused_to_start(folder: &Path, config: &str) -> String {
     std::fs::write(folder.join("config.toml"), config).unwrap();
     let mut child = herald()
         .args(["serve", "-c"])

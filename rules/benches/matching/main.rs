@@ -1,7 +1,7 @@
 //! How fast events are matched, as shares of what it costs to step over their bytes.
 //!
 //! Run with `cargo bench -p herald-rules`. `RULES_MAX=1000000` tries larger sets, `PEER=1` runs
-//! quamina beside. Figures of one run are comparable, those of two runs are not: the rounds of all
+//! quamina beside, `SET=scoped` that set alone. Figures of one run are comparable, those of two runs are not: the rounds of all
 //! contestants alternate, and the table shows medians of three.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a benchmark")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads clocks")]
@@ -50,12 +50,17 @@ fn main() {
         "parse ms"
     );
     type Make = fn(&mut World, usize) -> String;
-    let makers: [(&str, Make); 3] = [
+    let makers: [(&str, Make); 4] = [
         ("global", World::global),
         ("scoped", World::scoped),
         ("exact", World::exact),
+        ("awkward", World::awkward),
     ];
+    let only = std::env::var("SET").ok();
     for (name, make) in makers {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
         for size in SIZES.into_iter().filter(|&size| size <= most) {
             let texts: Vec<String> = (0..size).map(|place| make(&mut world, place)).collect();
             row(name, &texts, &events, peer);

@@ -218,6 +218,23 @@ impl World {
         }
     }
 
+    /// Rules without anything to be found by: parts of texts, negations, fields that must be missing.
+    pub(crate) fn awkward(&mut self, place: usize) -> String {
+        let (user, word) = (self.user(), self.word());
+        match place % 6 {
+            0 => format!(r#"{{"resourceId":[{{"contains":"{user}"}}]}}"#),
+            1 => format!(r#"{{"resourceId":[{{"wildcard":"*:{user}:*"}}]}}"#),
+            2 => format!(r#"{{"$none":[{{"userId":[{{"anything-but":"{user}"}}]}}]}}"#),
+            3 => format!(
+                r#"{{"name":[{{"anything-but":{{"suffix":"{word}Completed"}}}}],"level":["{word}"]}}"#
+            ),
+            4 => format!(
+                r#"{{"content":{{"{word}":[{{"exists":true}}],"eniId":[{{"exists":false}}]}}}}"#
+            ),
+            _ => format!(r#"{{"requestTime":[{{"numeric":["<",{place}]}}],"level":["INFO"]}}"#),
+        }
+    }
+
     fn exact_region(&mut self, user: &str) -> String {
         format!(
             r#"{{"userId":["{user}"],"regionId":["{}"],"content":{{"operation":["{}"]}}}}"#,

@@ -1,3 +1,5 @@
+//! What an endpoint permits: by hand, and by any sender there may be.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,11 +1,10 @@
 //! The embedded journal: one SQLite file, one thread that writes to it in groups.
 //!
-//! `docs/journal.md` tells what the tables are and why. Here: [`schema`] (versions), [`sql`] (every
-//! statement of the writer), [`writer`] (group commit) with [`core`] (what it holds in memory), one
-//! file per verb ([`begin`], [`record`], [`claim`] with [`gather`], [`backlog`] and [`claimed`],
-//! [`save`], [`settle`], [`sweep`]), [`endpoints`] (permits, penalties, breakers), [`recover`]
-//! (what a start does), [`checkpoint`] (beside the writer); for people [`reader`], [`look`] and
-//! [`index`].
+//! `docs/journal.md` tells what the tables are and why. Here: `schema` (versions), `sql` (every
+//! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
+//! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
+//! `settle`, `sweep`), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
+//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

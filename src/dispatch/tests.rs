@@ -19,7 +19,7 @@ use super::*;
 use crate::in_force::Source;
 use crate::intake::{Framing, Limits};
 use crate::journal::memory::MemoryJournal;
-use crate::journal::{DeliveryFilter, DeliveryRow, Look, Rules, Saved};
+use crate::journal::{DeliveryFilter, DeliveryRow, Look, Policy, Rules, Saved};
 use crate::pipeline::{Bringing, Pipeline};
 use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Language, Setting, Templates};
@@ -106,41 +106,63 @@ impl Sink for Way {
     }
 }
 
-struct Bench {
-    journal: Arc<MemoryJournal>,
-    pipeline: Pipeline,
-    current: Current,
+pub(super) struct Bench {
+    pub(super) journal: Arc<MemoryJournal>,
+    pub(super) pipeline: Pipeline,
+    pub(super) current: Current,
     stop: CancellationToken,
     cut: CancellationToken,
+}
+
+/// A way out to be put into force.
+pub(super) struct Out {
+    pub(super) name: &'static str,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) order: Order,
+    pub(super) concurrency: u32,
+    pub(super) policy: Policy,
 }
 
 fn quick() -> RetrySchedule {
     RetrySchedule::listed(vec![Duration::from_millis(1); 2], Duration::from_secs(60)).unwrap()
 }
 
-async fn bench(sinks: &[(&str, Arc<Scripted>, Order, u32)]) -> Bench {
+async fn bench(sinks: &[(&'static str, Arc<Scripted>, Order, u32)]) -> Bench {
+    let outs = sinks
+        .iter()
+        .map(|(name, scripted, order, concurrency)| Out {
+            name,
+            sink: Box::new(Way(Arc::clone(scripted))),
+            order: *order,
+            concurrency: *concurrency,
+            policy: Policy::default(),
+        });
+    bench_of(outs.collect()).await
+}
+
+pub(super) async fn bench_of(outs: Vec<Out>) -> Bench {
     let journal = Arc::new(MemoryJournal::new());
     let rules = Rules {
         since: Timestamp::UNIX_EPOCH,
         subscriptions: vec![("all".into(), "{}".into())],
-        sinks: sinks.iter().map(|(name, ..)| (*name).into()).collect(),
+        sinks: outs.iter().map(|out| out.name.into()).collect(),
     };
     let generation = journal.begin(rules).await.unwrap();
     let mut to = Vec::new();
     let mut ways_out = HashMap::new();
-    for ((name, scripted, order, concurrency), number) in sinks.iter().zip(&generation.sinks) {
+    for (out, number) in outs.into_iter().zip(&generation.sinks) {
         to.push(Target {
             sink: *number,
-            name: (*name).into(),
-            order: *order,
+            name: out.name.into(),
+            order: out.order,
         });
         let way_out = WayOut {
             number: *number,
-            name: (*name).into(),
+            name: out.name.into(),
             kind: "test",
-            sink: Box::new(Way(Arc::clone(scripted))),
-            concurrency: *concurrency,
-            policy: Arc::default(),
+            sink: out.sink,
+            concurrency: out.concurrency,
+            policy: Arc::new(out.policy),
             retry: quick(),
             templates: Templates::default(),
             subscription_templates: HashMap::new(),

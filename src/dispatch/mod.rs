@@ -23,8 +23,6 @@ mod attempt;
 mod decide;
 
 #[cfg(test)]
-mod flood;
-#[cfg(test)]
 mod tests;
 
 pub use decide::{RETRY_AFTER_MAX, next};

@@ -24,6 +24,8 @@ use crate::pipeline::{Bringing, Pipeline};
 use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Language, Setting, Templates};
 
+mod flood;
+
 /// Longer than anything here takes; a test that runs into it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -106,21 +108,21 @@ impl Sink for Way {
     }
 }
 
-pub(super) struct Bench {
-    pub(super) journal: Arc<MemoryJournal>,
-    pub(super) pipeline: Pipeline,
-    pub(super) current: Current,
+struct Bench {
+    journal: Arc<MemoryJournal>,
+    pipeline: Pipeline,
+    current: Current,
     stop: CancellationToken,
     cut: CancellationToken,
 }
 
 /// A way out to be put into force.
-pub(super) struct Out {
-    pub(super) name: &'static str,
-    pub(super) sink: Box<dyn Sink>,
-    pub(super) order: Order,
-    pub(super) concurrency: u32,
-    pub(super) policy: Policy,
+struct Out {
+    name: &'static str,
+    sink: Box<dyn Sink>,
+    order: Order,
+    concurrency: u32,
+    policy: Policy,
 }
 
 fn quick() -> RetrySchedule {
@@ -140,7 +142,7 @@ async fn bench(sinks: &[(&'static str, Arc<Scripted>, Order, u32)]) -> Bench {
     bench_of(outs.collect()).await
 }
 
-pub(super) async fn bench_of(outs: Vec<Out>) -> Bench {
+async fn bench_of(outs: Vec<Out>) -> Bench {
     let journal = Arc::new(MemoryJournal::new());
     let rules = Rules {
         since: Timestamp::UNIX_EPOCH,

@@ -9,15 +9,15 @@ use async_trait::async_trait;
 use herald_model::delivery::Order;
 use herald_model::event::Level;
 use herald_model::{
-    DeliveryState, EndpointId, EventId, Markup, MessageId, Notification, Outcome, Outcomes,
-    Progress, Rendered, Signal, Sink,
+    EndpointId, EventId, Markup, MessageId, Notification, Outcome, Outcomes, Progress, Rendered,
+    Signal, Sink,
 };
 
-use super::tests::{Bench, Out, bench_of};
-use super::*;
+use super::super::*;
+use super::{Bench, Out, bench_of};
 use crate::in_force::Source;
 use crate::intake::Framing;
-use crate::journal::{DeliveryFilter, Digest, Limit, Look, Policy};
+use crate::journal::{Digest, Limit, Look, Policy};
 use crate::pipeline::Bringing;
 
 const MINUTE: i64 = 60_000;
@@ -105,7 +105,7 @@ impl Sink for Chat {
     }
 
     fn markup(&self) -> Markup {
-        Markup::DingTalk
+        Markup::Plain
     }
 
     fn fits(&self, _: MessageId, rendered: &Rendered) -> bool {
@@ -134,7 +134,7 @@ impl Sink for Chat {
         robot.got.push(Got {
             arrived,
             items: notification.items.iter().map(item).collect(),
-            text: notification.rendered.text.replace('\\', ""),
+            text: notification.rendered.text.clone(),
         });
         self.hands.turn(30);
         Outcome::Delivered {
@@ -232,12 +232,6 @@ async fn a_burst_reaches_a_robot_whole_and_without_a_refusal() {
         }
     }
     assert!(robot.got.len() < 100, "{} messages", robot.got.len());
-    drop(robot);
-    let left = bench.journal.deliveries(DeliveryFilter {
-        state: Some(DeliveryState::Pending),
-        ..DeliveryFilter::default()
-    });
-    assert!(left.await.unwrap().rows.is_empty());
 }
 
 /// Takes what comes and notes how long it was under way; or takes it and never answers.

@@ -199,7 +199,8 @@ impl State {
             });
         }
         let phase = self.phase_of(number, delivery);
-        let waits = !matches!(phase, None | Some(Phase::Due | Phase::InFlight));
+        let waits =
+            phase.is_some_and(|phase| phase != Phase::InFlight) && delivery.phase != Phase::Due;
         Some(DeliveryRow {
             number: DeliveryNo(number),
             id,
@@ -214,7 +215,7 @@ impl State {
                 .or(last_reason)
                 .filter(|reason| !reason.is_empty()),
             next_attempt: (waits && self.is_head(number, delivery)).then_some(delivery.due),
-            charged: delivery.charged,
+            charged: delivery.earlier + delivery.charged,
             attempts,
         })
     }
@@ -225,9 +226,9 @@ impl State {
         } else if delivery.open.is_some() {
             Some(Phase::InFlight)
         } else if self.is_head(number, delivery) {
-            Some(delivery.phase)
+            Some(self.shown_phase(delivery.sink, delivery.phase))
         } else {
-            Some(Phase::Waiting)
+            Some(self.shown_phase(delivery.sink, Phase::Waiting))
         }
     }
 }

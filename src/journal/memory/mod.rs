@@ -16,6 +16,7 @@ use super::{
     Settled, Settlement, Sweep, Swept,
 };
 
+mod hands;
 mod look;
 mod state;
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_model::event::Level;
-use herald_model::{DeliveryId, DeliveryState, EventId, MessageId, Outcome, Phase};
+use herald_model::{DeliveryId, DeliveryState, EventId, MessageId, Outcome, Phase, Signal};
 use jiff::Timestamp;
 
 use crate::journal::{
     AttemptNo, CUT_OFF, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, Entry,
-    Error, EventEntry, Generation, GenerationNo, Identity, KILLS_MAX, Next, Planned, Recorded,
-    Rules, Saved, Settled, SettledItem, Settlement, SinkNo, SubscriptionNo, Sweep, Swept, Totals,
-    killed,
+    Error, EventEntry, Generation, GenerationNo, Hand, Identity, KILLS_MAX, Next, Pause, Planned,
+    Recorded, Rules, Saved, Settled, SettledItem, Settlement, SinkNo, SubscriptionNo, Sweep, Swept,
+    Totals, killed,
 };
 
 /// Everything.
@@ -30,6 +30,10 @@ pub(super) struct State {
     pub(super) pending: BTreeSet<i64>,
     pub(super) operations: BTreeMap<i64, Operation>,
     pub(super) totals: Totals,
+    /// Sinks that are held back.
+    pub(super) pauses: BTreeMap<SinkNo, Pause>,
+    /// What people did, oldest first.
+    pub(super) hands: Vec<Hand>,
     /// Delivery of each open attempt.
     open: BTreeMap<AttemptNo, i64>,
     last_event: i64,
@@ -64,6 +68,8 @@ pub(super) struct Delivery {
     pub(super) due: Timestamp,
     pub(super) phase: Phase,
     pub(super) charged: u32,
+    /// Charged attempts before it was replayed.
+    pub(super) earlier: u32,
     kills: u32,
     since: Option<Timestamp>,
     uncounted: Duration,
@@ -245,6 +251,7 @@ impl State {
                 due: received.min(planned.expires_at),
                 phase: Phase::Due,
                 charged: 0,
+                earlier: 0,
                 kills: 0,
                 since: None,
                 uncounted: Duration::ZERO,
@@ -261,6 +268,9 @@ impl State {
         let now = request.now;
         let mut claims = Claims::default();
         for room in &request.room {
+            if self.pauses.contains_key(&room.sink) {
+                continue;
+            }
             let mut left = room.messages;
             while left > 0
                 && let Some(number) = self.most_urgent(room.sink, now)
@@ -299,7 +309,7 @@ impl State {
             .map(|(number, _)| number)
     }
 
-    fn expires(&self, number: i64) -> Timestamp {
+    pub(super) fn expires(&self, number: i64) -> Timestamp {
         self.deliveries
             .get(&number)
             .map_or(Timestamp::MAX, |delivery| delivery.expires)
@@ -317,9 +327,8 @@ impl State {
             attempt,
             started: now,
         });
-        if let Some(since) = delivery.since.take()
-            && delivery.first_attempt.is_some()
-        {
+        let since = delivery.since.take().unwrap_or(delivery.due);
+        if delivery.first_attempt.is_some() {
             delivery.uncounted += span(since, now);
         }
         self.open.insert(attempt, number);
@@ -373,6 +382,11 @@ impl State {
         }
         self.open.remove(&settlement.attempt);
         self.settle_item(number, settlement.ended, item);
+        if settlement.signal == Signal::Hold
+            && let Some(sink) = self.deliveries.get(&number).map(|delivery| delivery.sink)
+        {
+            self.hold(sink, settlement.ended, "herald", item.outcome.reason());
+        }
         Ok(Settled::Done)
     }
 
@@ -440,7 +454,13 @@ impl State {
     }
 
     /// Ends a delivery and makes the next one of its lane due.
-    fn finish(&mut self, number: i64, state: DeliveryState, reason: Option<&str>, at: Timestamp) {
+    pub(super) fn finish(
+        &mut self,
+        number: i64,
+        state: DeliveryState,
+        reason: Option<&str>,
+        at: Timestamp,
+    ) {
         let Some(delivery) = self.deliveries.get_mut(&number) else {
             return;
         };
@@ -544,6 +564,23 @@ impl Event {
 }
 
 impl Delivery {
+    /// Makes it due in a lane of its own, with its schedule and its time to expire begun anew.
+    pub(super) fn begin_anew(&mut self, received: Timestamp, now: Timestamp) {
+        self.expires = now
+            .saturating_add(self.expires.duration_since(received))
+            .unwrap_or(Timestamp::MAX);
+        self.state = DeliveryState::Pending;
+        self.reason = None;
+        self.lane = None;
+        self.due = now;
+        self.phase = Phase::Due;
+        self.earlier += std::mem::take(&mut self.charged);
+        self.kills = 0;
+        self.since = None;
+        self.uncounted = Duration::ZERO;
+        self.first_attempt = None;
+    }
+
     fn end_attempt(&mut self, ended: Timestamp, outcome: Outcome, charged: bool) {
         let Some(open) = self.open.take() else { return };
         let message = self
@@ -587,7 +624,7 @@ fn span(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
-fn counter(totals: &mut Totals, state: DeliveryState) -> &mut u64 {
+pub(super) fn counter(totals: &mut Totals, state: DeliveryState) -> &mut u64 {
     match state {
         DeliveryState::Pending => &mut totals.pending,
         DeliveryState::Delivered => &mut totals.delivered,

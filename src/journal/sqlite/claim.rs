@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::core::{Core, FROZEN, KEPT_PROGRESS, Lane, Open, Verb, take};
 use super::fault::Fault;
 use super::finish::{Ending, finish};
+use super::pause::{held_up, is_paused};
 use super::rows::timestamp;
 use crate::journal::{
     AttemptNo, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, SinkNo,
@@ -65,6 +66,9 @@ impl Verb for Claim {
         let now = self.request.now.as_millisecond();
         let mut made = RawClaims::default();
         for room in &self.request.room {
+            if is_paused(core, room.sink.0)? {
+                continue;
+            }
             claim_sink(core, room.sink.0, room.messages as usize, now, &mut made)?;
         }
         Ok(made)
@@ -132,12 +136,9 @@ fn due_lanes(
 
 fn open(core: &mut Core<'_>, mut lane: Lane, now: i64) -> rusqlite::Result<RawClaim> {
     let attempt = take(&mut core.count.next_claim);
+    lane.uncounted += held_up(core, &lane, now)?;
+    lane.since = None;
     core.sql.open_lane.execute([lane.head, attempt, now])?;
-    if let Some(since) = lane.since.take()
-        && lane.first_attempt.is_some()
-    {
-        lane.uncounted += (now - since).max(0);
-    }
     let message = lane.message.unwrap_or(attempt);
     let frozen = if lane.kept & FROZEN != 0 {
         core.sql

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::SqliteJournal;
 use super::reader::Reader;
 use super::rows::{outcome_word, phase, state, timestamp};
-use super::{core, walk};
+use super::{core, pause, walk};
 use crate::journal::{
     AttemptRow, DeliveryFilter, DeliveryNo, DeliveryRow, Error, EventFilter, EventNo, EventRow,
     GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow, Totals,
@@ -129,6 +129,7 @@ pub(super) fn delivery(
     let Some((event, subscription, sink)) = found else {
         return Ok(None);
     };
+    let sink_number = sink;
     let (subscription, sink) = {
         let maps = reader.names.read();
         (maps.subscription_of(subscription), maps.name_of(sink))
@@ -149,7 +150,13 @@ pub(super) fn delivery(
     };
     let last = match finished(reader, &mut row)? {
         Some(last) => last,
-        None => waiting(reader, &mut row)?,
+        None => {
+            let last = waiting(reader, &mut row)?;
+            if row.phase != Some(Phase::InFlight) && pause::is_held(reader, sink_number)? {
+                row.phase = Some(Phase::Held);
+            }
+            last
+        }
     };
     add_attempts(reader, &mut row, last, attempts)?;
     row.attempts.reverse();
@@ -179,7 +186,8 @@ fn waiting(reader: &Reader, into: &mut DeliveryRow) -> rusqlite::Result<Option<i
     let last = reader
         .conn
         .prepare_cached(
-            "SELECT attempt, started, message, phase, due, charged, last FROM lane WHERE head = ?1",
+            "SELECT attempt, started, message, phase, due, charged + earlier, last FROM lane \
+             WHERE head = ?1",
         )?
         .query_row([number], |row| {
             into.charged = row.get(5)?;

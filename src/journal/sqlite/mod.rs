@@ -4,7 +4,7 @@
 //! statement of the writer), [`writer`] (group commit) with [`core`] (what it holds in memory), one
 //! file per verb ([`begin`], [`record`], [`claim`], [`save`], [`settle`], [`sweep`]), [`recover`]
 //! (what a start does), [`checkpoint`] (beside the writer); for people [`reader`], [`look`] and
-//! [`index`].
+//! [`index`], and what they do: [`hands`] with [`replay`], [`cancel`] and [`pause`]; [`backup`].
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -22,21 +22,26 @@ use super::{
     Settled, Settlement, Sweep, Swept,
 };
 
+mod backup;
 mod begin;
+mod cancel;
 mod checkpoint;
 mod claim;
 mod core;
 mod fault;
 mod finish;
+mod hands;
 mod identity;
 mod index;
 mod lock;
 mod look;
 mod names;
 mod open;
+mod pause;
 mod reader;
 mod record;
 mod recover;
+mod replay;
 mod rows;
 mod save;
 mod schema;
@@ -46,6 +51,7 @@ mod sweep;
 mod walk;
 mod writer;
 
+pub use backup::{BackedUp, backup};
 pub use checkpoint::{WAL_BYTES_MAX, WAL_BYTES_START};
 
 use self::core::Verb;

@@ -1,11 +1,13 @@
 //! How many full cycles (event, delivery, open attempt, settlement) the journal takes a second,
 //! beside what bounds it on the same disk in the same run.
 //!
-//! `cargo bench --bench journal [-- EVENTS]`. Three rounds; each measures, one after the other:
+//! `cargo bench --bench journal [-- EVENTS]`; `HERALD_BENCH_DIR` names another disk, and
+//! `HERALD_BENCH_ONLY` a part of the names to be run. Three rounds; each measures in turn:
 //!
 //! - **bare file**: the bytes of a group appended, then one `fdatasync`;
 //! - **bare SQLite**: one row of the same size per event, a group per transaction, WAL, FULL;
-//! - **journal**: groups of 64 recorded by one task and claimed and settled by another;
+//! - **journal**: groups of 64 recorded by one task, claimed and settled by two others, so that
+//!   each commit holds 64 of each;
 //! - **journal, one after the other**: the same with a single task, so that each group costs three
 //!   commits;
 //! - **journal, with text**: as the first, and the text of every message saved before it is sent.
@@ -20,6 +22,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use herald::journal::sqlite::SqliteJournal;
@@ -63,7 +66,9 @@ fn main() {
             if !name.contains(&only) {
                 continue;
             }
-            let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            let disk = std::env::var("HERALD_BENCH_DIR");
+            let disk = disk.unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
+            let dir = tempfile::tempdir_in(disk).unwrap();
             let took = run(dir.path(), events, &runtime);
             #[allow(clippy::cast_precision_loss, reason = "for people")]
             let rate = events as f64 / took.as_secs_f64();
@@ -123,33 +128,64 @@ async fn both(dir: &Path, events: usize, text: bool) -> Duration {
             }
         })
     };
-    let mut delivered = 0;
+    let wanted = events / GROUP * GROUP;
+    let delivered = AtomicUsize::new(0);
     let due = journal.due_signal();
-    while delivered < events / GROUP * GROUP {
-        let now = start();
-        let claimed = claim(&journal, &rules, now).await;
-        if claimed.is_empty() {
-            due.notified().await;
-            continue;
-        }
-        if text {
-            let saving = claimed.iter().map(|one| {
-                let text = "x".repeat(TEXT_BYTES);
-                journal.save(one.attempt, Saved::Text(text))
-            });
-            for saved in futures_util::future::join_all(saving).await {
-                saved.unwrap();
+    let dispatch = async || {
+        while delivered.load(Ordering::Relaxed) < wanted {
+            let now = start();
+            let claimed = claim(&journal, &rules, now).await;
+            if claimed.is_empty() {
+                tokio::select! {
+                    () = due.notified() => {}
+                    () = tokio::time::sleep(Duration::from_millis(1)) => {}
+                }
+                continue;
             }
+            if text {
+                let saving = claimed.iter().map(|one| {
+                    let text = "x".repeat(TEXT_BYTES);
+                    journal.save(one.attempt, Saved::Text(text))
+                });
+                for saved in futures_util::future::join_all(saving).await {
+                    saved.unwrap();
+                }
+            }
+            let count = claimed.len();
+            settle(&journal, claimed, now).await;
+            delivered.fetch_add(count, Ordering::Relaxed);
         }
-        delivered += claimed.len();
-        settle(&journal, claimed, now).await;
-    }
+    };
+    futures_util::future::join(dispatch(), dispatch()).await;
     recorder.await.unwrap();
     let took = began.elapsed();
+    tell_cpu(wanted);
     let totals = herald::journal::Look::totals(&*journal).await.unwrap();
-    assert_eq!((totals.delivered, totals.pending), (delivered as u64, 0));
+    assert_eq!((totals.delivered, totals.pending), (wanted as u64, 0));
     journal.close().await;
     took
+}
+
+/// Prints the CPU time that each of the journal's threads has used per event: unlike the rate, it
+/// hardly depends on what else the machine does.
+fn tell_cpu(events: usize) {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+        return;
+    };
+    for thread in threads.flatten() {
+        let read = |name| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+        let (name, times) = (read("comm"), read("schedstat"));
+        let nanos: u64 = times
+            .split(' ')
+            .next()
+            .and_then(|time| time.parse().ok())
+            .unwrap_or(0);
+        if let Some(name) = name.trim().strip_prefix("journal-") {
+            let each = nanos / events as u64;
+            print!("  {name} {}.{} µs", each / 1_000, each % 1_000 / 100);
+        }
+    }
+    println!();
 }
 
 fn in_turn(dir: &Path, events: usize, runtime: &tokio::runtime::Runtime) -> Duration {
@@ -172,10 +208,7 @@ fn in_turn(dir: &Path, events: usize, runtime: &tokio::runtime::Runtime) -> Dura
 async fn claim(journal: &SqliteJournal, rules: &Generation, now: Timestamp) -> Vec<Claimed> {
     let request = ClaimRequest {
         now,
-        room: vec![Room {
-            sink: rules.sinks[0],
-            messages: 64,
-        }],
+        room: vec![Room::plain(rules.sinks[0], 64)],
     };
     journal.claim(request).await.unwrap().messages
 }

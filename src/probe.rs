@@ -14,15 +14,14 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use herald_model::sink::{Checkpoint, CheckpointError};
 use herald_model::{
-    DeliveryId, EventId, Item, Markup, MessageId, Notification, Outcome, Outcomes, Progress,
-    Rendered, Signal,
+    DeliveryId, EventId, Item, MessageId, Notification, Outcome, Outcomes, Progress, Signal,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::in_force::WayOut;
 use crate::intake::{self, Framing};
-use crate::render::Language;
+use crate::render;
 
 /// Name of the event in a probe.
 pub const EVENT_NAME: &str = "Herald:SinkTest";
@@ -69,7 +68,8 @@ async fn send(way_out: &WayOut, notification: &Notification) -> Outcomes {
 }
 
 fn notification(way_out: &WayOut, who: &str, now: Timestamp) -> Option<Notification> {
-    let (title, text) = words(way_out, who);
+    let markup = way_out.sink.markup();
+    let mut rendered = render::probe(&way_out.name, who, markup, &way_out.setting);
     let body = serde_json::json!({
         "ver": "1.0",
         "id": format!("sink-test-{}", Uuid::now_v7()),
@@ -80,7 +80,7 @@ fn notification(way_out: &WayOut, who: &str, now: Timestamp) -> Option<Notificat
         "userId": "",
         "regionId": "",
         "eventTime": now.to_string(),
-        "content": { "test": true, "sink": &*way_out.name, "text": text },
+        "content": { "test": true, "sink": &*way_out.name, "text": rendered.title },
     });
     let body = body.to_string();
     let received = intake::items(
@@ -101,16 +101,7 @@ fn notification(way_out: &WayOut, who: &str, now: Timestamp) -> Option<Notificat
         subscription: Arc::from(SUBSCRIPTION),
         event: Arc::new(sealed.event),
     }];
-    let text = match way_out.sink.markup() {
-        Markup::DingTalk => herald_sinks::dingtalk::escape(&text),
-        Markup::Plain | Markup::Body => text,
-    };
-    let rendered = Rendered {
-        title,
-        text,
-        html: None,
-        body: way_out.sink.body(message, &items),
-    };
+    rendered.body = way_out.sink.body(message, &items);
     Some(Notification {
         message,
         composed_at: now,
@@ -119,23 +110,6 @@ fn notification(way_out: &WayOut, who: &str, now: Timestamp) -> Option<Notificat
         items,
         rendered,
     })
-}
-
-fn words(way_out: &WayOut, who: &str) -> (String, String) {
-    let sink = &way_out.name;
-    match way_out.setting.language {
-        Language::En => (
-            format!("[TEST] Herald tests sink {sink}"),
-            format!(
-                "This is a test of sink {sink}, asked for by {who}. Nothing happened, and nothing \
-                 needs to be done."
-            ),
-        ),
-        Language::Zh => (
-            format!("[测试] Herald 正在测试通道 {sink}"),
-            format!("这是对通道 {sink} 的测试，由 {who} 发起。没有发生任何事件，无需处理。"),
-        ),
-    }
 }
 
 /// The sinks say in their reasons what the far side wants; here is said what follows from it.

@@ -77,7 +77,7 @@ async fn an_event_reaches_the_callback_once_also_over_a_restart() {
         json!({"results":[{"index":0,"status":"duplicate","id":id}]})
     );
     let (_, shown) = herald.get(&format!("/v1/events/{id}")).await;
-    assert_eq!(shown["event"]["intake"]["source"], "api");
+    assert_eq!(shown["event"]["event"]["intake"]["source"], "api");
     assert_eq!(
         shown["verdicts"],
         json!([{"subscription":"all","verdict":"matched"}])
@@ -88,7 +88,7 @@ async fn an_event_reaches_the_callback_once_also_over_a_restart() {
         "delivered"
     );
     assert_eq!(
-        herald.get("/v1/events/1").await.1["id"],
+        herald.get("/v1/events/1").await.1["event"]["id"],
         *id,
         "also by the sender's id"
     );
@@ -471,4 +471,87 @@ async fn health_readiness_and_metrics_answer() {
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
+}
+
+/// A small file system; unmounted at the end.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    /// `None`, with the reason printed, where this user may not mount one.
+    fn mount(at: &std::path::Path) -> Option<Self> {
+        let done = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+            .arg(at)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !done {
+            println!("SKIPPED: this user may not mount a small file system");
+        }
+        done.then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_answered_503_and_nothing_acknowledged_is_lost() {
+    let receiver = Receiver::start(&[0]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_disk) = SmallDisk::mount(folder.path()) else {
+        return;
+    };
+    let more = format!(
+        "[journal]\npath = \"{}/herald.db\"",
+        folder.path().display()
+    );
+    let herald = Herald::start(&config(receiver.address, &more));
+    let padding = "x".repeat(20_000);
+    let mut accepted = Vec::new();
+    let full = loop {
+        let id = accepted.len().to_string();
+        let body = event(&id).replace("\"ver\":\"1.0\"", &format!("\"pad\":\"{padding}{id}\""));
+        let request = client()
+            .post(format!("{}/v1/events", herald.url))
+            .body(body);
+        let response = request.send().await.unwrap();
+        if response.status() == 503 {
+            break response;
+        }
+        assert_eq!(response.status(), 200);
+        accepted.push(id);
+        assert!(accepted.len() < 1_000, "the disk was never full");
+    };
+    assert!(full.headers().contains_key("retry-after"));
+    let answer: Value = full.json().await.unwrap();
+    assert_eq!(answer["results"][0]["status"], "refused");
+    assert!(
+        answer["results"][0]["reason"]
+            .as_str()
+            .unwrap()
+            .contains("full"),
+        "{answer}"
+    );
+    assert!(accepted.len() > 10, "{}", accepted.len());
+    for id in &accepted {
+        assert_eq!(
+            herald.get(&format!("/v1/events/{id}")).await.0,
+            200,
+            "{id} is lost"
+        );
+    }
+    assert_eq!(
+        herald
+            .get(&format!("/v1/events/{}", accepted.len()))
+            .await
+            .0,
+        404
+    );
+    assert_eq!(herald.get("/healthz").await.0, 200);
 }

@@ -221,7 +221,7 @@ async fn a_paused_sink_holds_over_a_restart_until_it_is_let_go() {
     )
     .await;
     assert!(
-        paused.starts_with("runbook is paused; 0 pending; held since "),
+        paused.starts_with("runbook is held; 0 pending; since "),
         "{paused}"
     );
     assert!(paused.ends_with("by loopback: maintenance\n"), "{paused}");
@@ -233,10 +233,10 @@ async fn a_paused_sink_holds_over_a_restart_until_it_is_let_go() {
     let shown = sink(&herald, "runbook").await;
     assert_eq!(
         (&shown["state"], &shown["pending"]),
-        (&json!("paused"), &json!(1))
+        (&json!("held"), &json!(1))
     );
     assert_eq!(shown["paused"]["why"], "maintenance");
-    assert!(command(&herald, &["status"]).await.contains("paused"));
+    assert!(command(&herald, &["status"]).await.contains("held"));
     assert!(receiver.received().is_empty());
     let again = command(&herald, &["sink", "resume", "runbook"]).await;
     assert!(again.starts_with("runbook is ready"), "{again}");

@@ -103,31 +103,16 @@ impl Builder {
 
     fn index(self, fields: Fields, plan: &Plan, filings: &[Filing]) -> Index {
         let mut keys = Keys::new(fields.len());
-        let is_key = |group: &&[Filing]| {
-            matches!(
-                group,
-                [
-                    Filing {
-                        under: Under::Key(_),
-                        ..
-                    },
-                    ..
-                ]
-            )
-        };
-        keys.reserve(
-            filings
-                .chunk_by(|a, b| a.under == b.under)
-                .filter(is_key)
-                .count(),
-        );
+        let groups = || filings.chunk_by(|a, b| a.under == b.under);
+        let is_key = |group: &&[Filing]| group.first().is_some_and(|first| first.under.is_key());
+        keys.reserve(groups().filter(is_key).count());
         let mut numbers = vec![u32::MAX; self.starts.len()];
         let mut classes: Vec<Class> = Vec::with_capacity(self.starts.len());
         let mut rules = Vec::new();
         let mut always = Vec::new();
         let mut filed = Vec::new();
         let mut rest = Vec::new();
-        for group in filings.chunk_by(|a, b| a.under == b.under) {
+        for group in groups() {
             let Some(first) = group.first() else { continue };
             rules.clear();
             for filing in group {

@@ -19,6 +19,12 @@ pub(super) enum Under {
     Always,
 }
 
+impl Under {
+    pub(super) fn is_key(self) -> bool {
+        matches!(self, Under::Key(_))
+    }
+}
+
 pub(super) struct Filing {
     pub(super) under: Under,
     pub(super) class: u32,

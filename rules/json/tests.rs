@@ -1,3 +1,5 @@
+//! Documents that are read exactly, and those that are refused with their place.
+
 use super::*;
 
 fn read(text: &str) -> Result<Parsed, Error> {

@@ -5,6 +5,7 @@
 //! without configured tokens (loopback only, the configuration sees to that) the caller has all.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
@@ -12,6 +13,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use herald_model::Secret;
+use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
 use super::State;
@@ -27,12 +29,21 @@ pub struct Access {
     pub hosts: Vec<String>,
     /// Tokens; none gives every caller every role.
     pub tokens: Vec<Token>,
-    /// Tokens of sources, by name; each guards its source only.
-    pub source_tokens: HashMap<String, Vec<Secret>>,
+    /// Who may speak for which source, by its name.
+    pub sources: HashMap<String, SourceAccess>,
     /// Longest body in bytes.
     pub body_max: u64,
     /// Longest time for a body to arrive.
     pub body_timeout: std::time::Duration,
+}
+
+/// Who may speak for one source.
+#[derive(Debug, Clone, Default)]
+pub struct SourceAccess {
+    /// Any of them lets a sender in; none lets everybody in.
+    pub tokens: Vec<Secret>,
+    /// Networks to call from; none allows every address.
+    pub networks: Vec<IpNet>,
 }
 
 /// Who asks, for the journal: the name of the token.
@@ -170,32 +181,49 @@ fn role_of(method: &Method, path: &str) -> Option<Role> {
     }
 }
 
-/// Checks the token of a source.
+/// Checks that a request may speak for a source: its network, then its token.
 ///
 /// # Errors
-/// The status to refuse with.
-pub(super) fn source_token(
+/// The status to refuse with, and why.
+pub(super) fn may_speak_for(
     access: &Access,
     source: &str,
     request: &Request,
-) -> Result<(), StatusCode> {
-    let Some(tokens) = access
-        .source_tokens
-        .get(source)
-        .filter(|tokens| !tokens.is_empty())
-    else {
+) -> Result<(), (StatusCode, &'static str)> {
+    let Some(entry) = access.sources.get(source) else {
         return Ok(());
     };
-    let sent = bearer(request.headers()).ok_or(StatusCode::UNAUTHORIZED)?;
-    let known = tokens
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map(|peer| peer.0.to_canonical());
+    let is_near = |networks: &[IpNet]| {
+        peer.is_some_and(|peer| networks.iter().any(|network| network.contains(&peer)))
+    };
+    if !entry.networks.is_empty() && !is_near(&entry.networks) {
+        return Err((
+            StatusCode::FORBIDDEN,
+            "this source does not take requests from this address",
+        ));
+    }
+    if entry.tokens.is_empty() {
+        return Ok(());
+    }
+    let sent = bearer(request.headers()).unwrap_or_default();
+    let known = entry
+        .tokens
         .iter()
         .fold(false, |found, token| same(token.expose(), sent) | found);
     if known {
         Ok(())
     } else {
-        Err(StatusCode::UNAUTHORIZED)
+        Err((StatusCode::UNAUTHORIZED, "this source wants its token"))
     }
 }
+
+/// The address at the other end of the connection. Behind a proxy it is the proxy's.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
@@ -262,6 +290,31 @@ mod tests {
         assert_eq!(post("http://localhost:1"), 200);
         assert_eq!(post("http://evil.example"), 403);
         assert_eq!(post("null"), 403);
+    }
+
+    #[test]
+    fn a_source_is_guarded_by_its_networks_and_its_tokens() {
+        let entry = SourceAccess {
+            tokens: vec![Secret::new("t0ken")],
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+        };
+        let access = Access {
+            sources: HashMap::from([("cm".to_owned(), entry)]),
+            ..Access::default()
+        };
+        let ask = |peer: &str, token: &str| {
+            let mut request = Request::builder()
+                .header("authorization", format!("Bearer {token}"))
+                .body(axum::body::Body::empty())
+                .unwrap();
+            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+            may_speak_for(&access, "cm", &request)
+                .map_or_else(|(status, _)| status.as_u16(), |()| 200)
+        };
+        assert_eq!(ask("10.1.2.3", "t0ken"), 200);
+        assert_eq!(ask("::ffff:10.1.2.3", "t0ken"), 200);
+        assert_eq!(ask("10.1.2.3", "other"), 401);
+        assert_eq!(ask("11.1.2.3", "t0ken"), 403);
     }
 
     #[test]

@@ -6,15 +6,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::{State, guard, problem};
+use super::body::{self, Bounds};
+use super::{State, content, guard, problem};
 use crate::clock;
 use crate::in_force::Source;
 use crate::intake::Framing;
@@ -22,10 +20,6 @@ use crate::pipeline::{Answer, Bringing};
 
 /// Name of the source that `/v1/events` stands for.
 const API_SOURCE: &str = "api";
-
-/// Bytes of an oversized body that are read and thrown away before the refusal: many clients only
-/// look for an answer once they have sent everything. Chosen.
-const THROWN_AWAY_MAX: u64 = 64 << 20;
 
 #[derive(Debug, Serialize)]
 struct Results {
@@ -54,7 +48,7 @@ pub(super) async fn operations(Extract(state): Extract<State>, request: Request)
     take(&state, &source, Bringing::Operations, request).await
 }
 
-/// `POST /v1/sources/{name}/events`
+/// `POST` and `GET /v1/sources/{name}/events`
 pub(super) async fn source_events(
     Extract(state): Extract<State>,
     Path(name): Path<String>,
@@ -66,16 +60,47 @@ pub(super) async fn source_events(
             "there is no such source in the configuration",
         );
     };
-    if let Err(refused) = guard::source_token(&state.access.load(), &name, &request) {
-        return failed(refused, "this source wants its token");
+    if let Err((status, why)) = guard::may_speak_for(&state.access.load(), &name, &request) {
+        return failed(status, why);
     }
-    take(&state, &source, Bringing::Events, request).await
+    if request.method() == Method::POST {
+        take(&state, &source, Bringing::Events, request).await
+    } else {
+        take_query(&state, &source, request).await
+    }
+}
+
+/// The webhook's GET: the event is the query.
+async fn take_query(state: &State, source: &Source, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if request.method != Method::GET {
+        let why = "HEAD changes nothing, so it brings nothing; use POST or GET";
+        return failed(StatusCode::METHOD_NOT_ALLOWED, why);
+    }
+    if is_from_a_page(&request.headers) {
+        let why = "this request comes from a page in a browser";
+        return failed(StatusCode::FORBIDDEN, why);
+    }
+    let query = request.uri.query().unwrap_or_default();
+    let bringing = Bringing::Events;
+    recorded(state, source, bringing, query.as_bytes(), Framing::Form).await
+}
+
+/// A page can make a browser send a GET anywhere without asking, and does not always name itself in
+/// `Origin`; browsers say so in `Sec-Fetch-Site` (W3C, Fetch Metadata Request Headers).
+fn is_from_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != b"none")
 }
 
 /// Whether a request brings something, so that its answer lists items.
 pub(super) fn is_intake(method: &Method, path: &str) -> bool {
-    method == Method::POST
-        && (matches!(path, "/v1/events" | "/v1/operations") || path.starts_with("/v1/sources/"))
+    let of_source = path.starts_with("/v1/sources/");
+    match *method {
+        Method::POST => of_source || matches!(path, "/v1/events" | "/v1/operations"),
+        Method::GET => of_source,
+        _ => false,
+    }
 }
 
 fn anonymous(name: &str) -> Arc<Source> {
@@ -88,27 +113,44 @@ fn anonymous(name: &str) -> Arc<Source> {
 
 async fn take(state: &State, source: &Source, bringing: Bringing, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let framing = match framing(&parts.headers) {
+    let coding = match content::coding(&parts.headers) {
+        Ok(coding) => coding,
+        Err(why) => {
+            let mut response = failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+            // RFC 9110, section 12.5.3: it says which codings would have been taken.
+            let gzip = HeaderValue::from_static("gzip");
+            response.headers_mut().insert(header::ACCEPT_ENCODING, gzip);
+            return response;
+        }
+    };
+    let framing = match content::framing(&parts.headers) {
         Ok(framing) => framing,
         Err(why) => return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why),
     };
-    let (body_max, patience) = {
+    let bounds = {
         let access = state.access.load();
-        (access.body_max, access.body_timeout)
-    };
-    let body = match tokio::time::timeout(patience, read(body, &parts.headers, body_max)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(response)) => return response,
-        Err(_) => {
-            let why = "the body did not arrive within `server.body_timeout`";
-            return failed(StatusCode::REQUEST_TIMEOUT, why);
+        Bounds {
+            max: access.body_max,
+            patience: access.body_timeout,
         }
     };
-    match state
+    match body::read(body, &parts.headers, coding, bounds).await {
+        Ok(body) => recorded(state, source, bringing, &body, framing).await,
+        Err(response) => response,
+    }
+}
+
+async fn recorded(
+    state: &State,
+    source: &Source,
+    bringing: Bringing,
+    body: &[u8],
+    framing: Framing,
+) -> Response {
+    let taken = state
         .pipeline
-        .take(source, bringing, &body, framing, clock::now())
-        .await
-    {
+        .take(source, bringing, body, framing, clock::now());
+    match taken.await {
         Ok(answers) => {
             state.metrics.taken(&source.name, &answers);
             answered(&answers)
@@ -174,66 +216,4 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
     response
-}
-
-fn framing(headers: &HeaderMap) -> Result<Framing, String> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
-        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        return Err("`Content-Encoding` is not in this build; send the body as it is".to_owned());
-    }
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return Ok(Framing::Document);
-    };
-    let text = value.to_str().unwrap_or_default();
-    let essence = text
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match essence.as_str() {
-        "" | "application/json" => Ok(Framing::Document),
-        "application/x-ndjson" => Ok(Framing::Lines),
-        other if other.starts_with("application/") && other.ends_with("+json") => {
-            Ok(Framing::Document)
-        }
-        "application/x-www-form-urlencoded" => {
-            Err("the webhook's FORM is not in this build; choose the JSON format".to_owned())
-        }
-        _ => Err(
-            "`Content-Type` must be application/json (or another …+json) or application/x-ndjson"
-                .to_owned(),
-        ),
-    }
-}
-
-async fn read(body: Body, headers: &HeaderMap, max: u64) -> Result<Bytes, Response> {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok())
-        .and_then(|length| length.parse::<u64>().ok());
-    let mut kept = Vec::with_capacity(declared.unwrap_or(0).min(max) as usize);
-    let mut seen = 0_u64;
-    let mut stream = body.into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| {
-            failed(
-                StatusCode::BAD_REQUEST,
-                "the body ended before its announced length",
-            )
-        })?;
-        seen += chunk.len() as u64;
-        if seen <= max {
-            kept.extend_from_slice(&chunk);
-        } else if seen > THROWN_AWAY_MAX {
-            break;
-        }
-    }
-    if seen > max {
-        let why =
-            format!("the body is longer than `server.body_max`, {max} bytes; send less at once");
-        return Err(failed(StatusCode::PAYLOAD_TOO_LARGE, why));
-    }
-    Ok(Bytes::from(kept))
 }

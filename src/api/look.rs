@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
-use herald_model::{Addressee, DeliveryState, EventId};
+use herald_model::{DeliveryState, EventId};
 use herald_rules::json::{self, Limits};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,7 +20,7 @@ use crate::journal::{
     Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Look, OperationFilter, PAGE_MAX,
     Page, Pause, Totals,
 };
-use crate::plan::Verdict;
+use crate::plan::Subscription;
 
 /// Deeds of people in the status. Chosen: some days of them.
 const HANDS_SHOWN: u32 = 20;
@@ -48,9 +48,11 @@ pub(super) struct Operations {
 /// One event with everything that followed from it.
 #[derive(Debug, Serialize)]
 pub(super) struct EventPage {
-    #[serde(flatten)]
     event: EventView,
+    /// What the rules of its own generation said.
     verdicts: Vec<VerdictView>,
+    /// What today's rules would say.
+    today: Vec<VerdictView>,
     deliveries: Vec<DeliveryView>,
 }
 
@@ -88,6 +90,7 @@ pub(super) async fn event(
     let deliveries = state.journal.deliveries_of(row.number).await?;
     Ok(Json(EventPage {
         verdicts: stored_verdicts(&*state.journal, &row).await?,
+        today: judged(&row, state.current.load().subscriptions.all()),
         deliveries: delivery_views(&state, &deliveries),
         event: EventView::of(&row),
     }))
@@ -119,21 +122,31 @@ pub(crate) async fn stored_verdicts(
     let Some(generation) = journal.generation(row.generation).await? else {
         return Ok(Vec::new());
     };
+    let rules: Vec<_> = generation
+        .subscriptions
+        .iter()
+        .filter_map(|(_, text)| config::Subscription::from_text(text).ok())
+        .map(|rule| in_force::judging(&rule))
+        .collect();
+    Ok(judged(row, &rules))
+}
+
+/// What each of `subscriptions` says of a stored event.
+fn judged(row: &EventRow, subscriptions: &[Subscription]) -> Vec<VerdictView> {
     let limits = Limits {
         depth_max: Limits::DEPTH_CEILING,
     };
     let Ok(parsed) = json::parse(row.text.as_bytes(), limits) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
-    let event = intake::restore(row.id, Arc::clone(&row.text)).ok();
-    let addressee = event.map_or_else(|| Addressee::User(String::new()), |event| event.addressee);
-    let judge = |(name, text): &(Arc<str>, Arc<str>)| {
-        let rule = config::Subscription::from_text(text).ok()?;
-        let subscription = in_force::judging(&rule);
-        let verdict: Verdict = subscription.judge(&parsed.value, &addressee);
-        Some(VerdictView::of(name, &verdict))
+    let Ok(event) = intake::restore(row.id, Arc::clone(&row.text)) else {
+        return Vec::new();
     };
-    Ok(generation.subscriptions.iter().filter_map(judge).collect())
+    let judge = |subscription: &Subscription| {
+        let verdict = subscription.judge(&parsed.value, &event.addressee);
+        VerdictView::of(&subscription.name, &verdict)
+    };
+    subscriptions.iter().map(judge).collect()
 }
 
 /// `GET /v1/deliveries`
@@ -228,9 +241,12 @@ pub struct SinkView {
     pub kind: Option<&'static str>,
     /// What its limits protect.
     pub endpoint: Option<String>,
-    /// `ready`; `paused`; or `held` when it is gone from the configuration while deliveries wait.
+    /// `ready`, `limited`, `penalty`, `broken` or `held`; `held` too when it is gone from the
+    /// configuration while deliveries wait.
     pub state: &'static str,
-    /// Who paused it, while it is.
+    /// Until when it may not be used, where that is a time.
+    pub until: Option<Timestamp>,
+    /// Who holds it back, while somebody does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<PauseView>,
     /// Deliveries that wait for it.
@@ -278,6 +294,7 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
             kind: Some(way_out.kind),
             endpoint: Some(way_out.sink.endpoint().to_string()),
             state: "ready",
+            until: None,
             paused: None,
             pending: 0,
             oldest: None,
@@ -291,6 +308,9 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
         let view = views
             .entry(row.name.to_string())
             .or_insert_with(|| gone(&row.name));
+        if view.kind.is_some() {
+            (view.state, view.until) = (row.state.as_str(), row.until);
+        }
         view.pending = row.pending;
         view.oldest = row.oldest;
     }
@@ -298,9 +318,6 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
         let view = views
             .entry(pause.sink.to_string())
             .or_insert_with(|| gone(&pause.sink));
-        if view.kind.is_some() {
-            view.state = "paused";
-        }
         view.paused = Some(PauseView::of(&pause));
     }
     Ok(views.into_values().collect())
@@ -313,6 +330,7 @@ fn gone(name: &str) -> SinkView {
         kind: None,
         endpoint: None,
         state: "held",
+        until: None,
         paused: None,
         pending: 0,
         oldest: None,

@@ -2,7 +2,8 @@
 //!
 //! - [`door`] listens and bounds what a connection may cost,
 //! - [`guard`] says who may ask for what,
-//! - [`intake`] takes events and operation results,
+//! - [`intake`] takes events and operation results; `content` reads what a request says of its
+//!   body and `body` reads the body,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
 //! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests,
 //! - [`problem`] is how every other error reads.
@@ -17,6 +18,8 @@ use crate::journal::Journal;
 use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
+mod body;
+mod content;
 pub mod door;
 mod explain;
 mod guard;
@@ -29,7 +32,7 @@ mod sinks;
 mod view;
 
 pub use explain::verdicts;
-pub use guard::Access;
+pub use guard::{Access, Peer, SourceAccess};
 pub use look::{PauseView, SinkView};
 pub(crate) use look::{delivery_views, find_event, sink_views, stored_verdicts};
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
@@ -60,7 +63,10 @@ pub fn router(state: State) -> Router {
     let routes = Router::new()
         .route("/v1/events", post(intake::events).get(look::events))
         .route("/v1/events/{id}", get(look::event))
-        .route("/v1/sources/{name}/events", post(intake::source_events))
+        .route(
+            "/v1/sources/{name}/events",
+            post(intake::source_events).get(intake::source_events),
+        )
         .route(
             "/v1/operations",
             post(intake::operations).get(look::operations),

@@ -22,7 +22,13 @@ use crate::demo;
 
 /// Routes cloud operation events to the people and programs that must react to them.
 #[derive(Debug, Parser)]
-#[command(name = "herald", version, about, max_term_width = 100)]
+#[command(
+    name = "herald",
+    version,
+    about,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -69,6 +75,11 @@ enum Command {
     },
     /// Print the manual page
     Man,
+    /// Print help on a command, or the reference of the rules: `herald help rules`
+    Help {
+        /// A command, or `rules`
+        topic: Option<String>,
+    },
     /// Bodies that were refused
     #[command(hide = true)]
     Refused(NotBuilt),
@@ -107,6 +118,7 @@ pub fn run() -> ExitCode {
     let done = match arguments.command {
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),
+        Command::Help { topic } => help(topic.as_deref()),
         Command::Refused(_) => not_built("refused"),
         Command::Schema(_) => not_built("schema"),
         Command::Check(arguments) => check::run(&arguments),
@@ -163,6 +175,29 @@ fn completions(shell: clap_complete::Shell) -> Done {
         "herald",
         &mut std::io::stdout(),
     );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn help(topic: Option<&str>) -> Done {
+    let mut command = Arguments::command();
+    // Gives every command the name by which it is called.
+    command.build();
+    let shown = match topic {
+        Some("rules") => {
+            println!("{}", herald_rules::REFERENCE.trim_end());
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => Some(&mut command),
+        Some(name) => command.find_subcommand_mut(name),
+    };
+    match shown {
+        Some(command) => command.print_long_help()?,
+        None => {
+            return Err(Failure::new(
+                "there is no such command; `herald help` lists them",
+            ));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

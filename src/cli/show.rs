@@ -43,7 +43,8 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn event(page: &Value) -> Result<String, serde_json::Error> {
+fn event(whole: &Value) -> Result<String, serde_json::Error> {
+    let page = &whole["event"];
     let fields = [
         ("id", text(page, &["id"])),
         ("sender's id", text(page, &["event", "id"])),
@@ -56,10 +57,15 @@ fn event(page: &Value) -> Result<String, serde_json::Error> {
         ("content", short(&page["event"]["content"].to_string(), 400)),
     ];
     let mut out = pairs(&fields);
-    let verdicts: Vec<VerdictView> = serde_json::from_value(page["verdicts"].clone())?;
+    let verdicts: Vec<VerdictView> = serde_json::from_value(whole["verdicts"].clone())?;
     out.push('\n');
     out.push_str(&explain::shown(&verdicts));
-    let deliveries: Vec<DeliveryView> = serde_json::from_value(page["deliveries"].clone())?;
+    let today: Vec<VerdictView> = serde_json::from_value(whole["today"].clone())?;
+    if explain::shown(&today) != explain::shown(&verdicts) {
+        out.push_str("\nToday's rules would say:\n");
+        out.push_str(&explain::shown(&today));
+    }
+    let deliveries: Vec<DeliveryView> = serde_json::from_value(whole["deliveries"].clone())?;
     for one in &deliveries {
         out.push('\n');
         out.push_str(&delivery(one));

@@ -91,7 +91,7 @@ async fn change(hold: Hold, verb: &str) -> Done {
     if paused.is_object() {
         let why = text(paused, &["why"]);
         line.push_str(&format!(
-            "; held since {} by {}{}",
+            "; since {} by {}{}",
             text(paused, &["at"]),
             text(paused, &["who"]),
             if why.is_empty() {

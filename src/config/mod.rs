@@ -21,6 +21,7 @@ mod problem;
 mod reading;
 mod retry;
 mod server;
+mod shadow;
 mod sink;
 mod source;
 mod subscription;

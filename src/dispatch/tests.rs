@@ -140,6 +140,7 @@ async fn bench(sinks: &[(&str, Arc<Scripted>, Order, u32)]) -> Bench {
             kind: "test",
             sink: Box::new(Way(Arc::clone(scripted))),
             concurrency: *concurrency,
+            policy: Arc::default(),
             retry: quick(),
             templates: Templates::default(),
             subscription_templates: HashMap::new(),
@@ -408,7 +409,7 @@ async fn a_text_that_may_have_arrived_is_not_written_anew() {
     let sink = *bench.current.load().sinks.keys().next().unwrap();
     let request = ClaimRequest {
         now: clock::now(),
-        room: vec![Room { sink, messages: 1 }],
+        room: vec![Room::plain(sink, 1)],
     };
     let claimed = bench
         .journal

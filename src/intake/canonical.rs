@@ -7,6 +7,8 @@ use herald_model::ids::EventId;
 use herald_rules::json::{self, Limits, Value};
 use jiff::Timestamp;
 
+use super::time;
+
 /// Keys that only Herald writes; what a sender puts there is dropped.
 pub(super) const OWN_KEYS: [&str; 4] = ["initiator", "addressee", "intake", "cause"];
 
@@ -28,7 +30,7 @@ pub(super) fn event(id: EventId, value: &Value, text: Arc<str>) -> Event {
     let owned = |key: &str| field(key).unwrap_or_default().to_owned();
     let intake = |key: &str| value.path(["intake", key]).and_then(Value::as_str);
     let received_at = intake("receivedAt")
-        .and_then(parse_time)
+        .and_then(time::parse)
         .unwrap_or(Timestamp::UNIX_EPOCH);
     let name = owned("name");
     Event {
@@ -42,7 +44,7 @@ pub(super) fn event(id: EventId, value: &Value, text: Arc<str>) -> Event {
             .filter(|id| !id.is_empty())
             .map(str::to_owned),
         occurred_at: field("eventTime")
-            .and_then(parse_time)
+            .and_then(time::parse)
             .unwrap_or(received_at),
         received_at,
         source: intake("source").unwrap_or_default().to_owned(),
@@ -72,12 +74,6 @@ fn eni(value: &Value) -> Option<Eni> {
         result: field("result").unwrap_or_default().into(),
         request_id: field("requestId").unwrap_or_default().to_owned(),
     })
-}
-
-/// Reads a time as senders write it: `20190409T121826.922+0800` or RFC 3339. A time without offset
-/// is unreadable: guessing a zone would be wrong by hours.
-pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
-    text.parse().ok()
 }
 
 /// The canonical text with `intake.conflict` added: `intake` is its last member, so it ends

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::canonical;
 use super::identity::{self, Identities};
+use super::time;
 
 /// What a decoder or the trigger makes: the sender's fields under their canonical names, before
 /// Herald adds its own.
@@ -25,6 +26,8 @@ pub struct Draft {
     pub initiator: Option<Addressee>,
     /// For a managed ENI: the service that owns it.
     pub owner_service: Option<String>,
+    /// For CloudEvents: their `source`, within which `id` tells events apart.
+    pub issuer: Option<String>,
     /// Some object of the body named a key twice.
     pub duplicate_keys: bool,
     /// The received bytes, where the canonical form does not hold all of them.
@@ -54,6 +57,7 @@ impl Draft {
             format,
             initiator: None,
             owner_service: None,
+            issuer: None,
             duplicate_keys: false,
             original: None,
         }
@@ -72,13 +76,14 @@ impl Draft {
             format,
             initiator,
             owner_service,
+            issuer,
             duplicate_keys,
             original,
         } = self;
         for own in canonical::OWN_KEYS {
             fields.remove(own);
         }
-        let identities = identity::of(&fields);
+        let identities = identity::of(&fields, issuer.as_deref());
         let user = fields
             .get("userId")
             .and_then(Value::as_str)
@@ -96,7 +101,7 @@ impl Draft {
         let time = fields
             .get("eventTime")
             .and_then(Value::as_str)
-            .map(canonical::parse_time);
+            .map(time::parse);
         let flags = [
             ("test", fields.get("id").is_none()),
             ("badTime", time == Some(None)),

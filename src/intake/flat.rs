@@ -1,10 +1,15 @@
-//! The flat envelope, as the ECS pages print it (Alibaba Cloud, "ENI operation notifications";
-//! also the old rule callback, SMQ, Function Compute and CloudMonitor's dry run).
+//! The flat envelope, as the ECS pages print it (Alibaba Cloud, "ENI operation notifications").
+//!
+//! The old alert-rule callback is the same with more fields, a `traceId` among them and `content`
+//! as object or as JSON text ("Configure callbacks for system event-triggered alerts (old)");
+//! messages of a queue, events of a function and CloudMonitor's dry run are it too, the last without
+//! `id`, `userId` and `eventTime`. Entries of the pull API's inner document bear `time` in
+//! milliseconds.
 
 use herald_model::event::Addressee;
-use herald_rules::json::{self, Limits, Object, Value};
+use herald_rules::json::{Object, Value};
 
-use super::{Draft, Refusal};
+use super::{Draft, PERSONAL_DATA, Refusal, field, time};
 
 /// Name of this shape in `intake.format`.
 pub(super) const FORMAT: &str = "flat";
@@ -30,7 +35,7 @@ pub(super) fn is_it(object: &Object) -> bool {
 /// Reads one envelope. Every field but `name` and `content` may be missing, unknown ones are kept.
 pub(super) fn decode(object: &Object) -> Result<Draft, Refusal> {
     let mut fields = object.clone();
-    fields.remove(super::PERSONAL_DATA);
+    fields.remove(PERSONAL_DATA);
     for key in TEXTS {
         match fields.get(key) {
             Some(Value::Null) => {
@@ -40,41 +45,35 @@ pub(super) fn decode(object: &Object) -> Result<Draft, Refusal> {
             Some(_) => return Err(Refusal::field(key, "must be a string")),
         }
     }
-    if fields
-        .get("name")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .is_empty()
-    {
+    let given = |key: &str| fields.get(key).and_then(Value::as_str) != Some("");
+    if !fields.contains_key("name") || !given("name") {
         return Err(Refusal::field(
             "name",
             "is missing; it says which event this is",
         ));
     }
-    if fields.get("id").and_then(Value::as_str) == Some("") {
+    if !given("id") {
         fields.remove("id");
     }
-    for upper in ["product", "level"] {
-        if let Some(Value::String(text)) = fields.get_mut(upper) {
-            text.make_ascii_uppercase();
-        }
+    if !fields.contains_key("id") {
+        let trace = field::said(fields.get("traceId"));
+        field::set(&mut fields, "id", trace);
     }
-    if let Some(content) = fields
+    if !fields.contains_key("eventTime") {
+        let time = time::of_milliseconds(fields.get("time"));
+        field::set(&mut fields, "eventTime", time);
+    }
+    let content = fields
         .get("content")
-        .and_then(Value::as_str)
-        .and_then(object_in_text)
-    {
-        fields.insert("content", content);
-    }
+        .filter(|content| content.as_object().is_none())
+        .and_then(field::object);
+    let duplicate_keys = content.as_ref().is_some_and(|(_, duplicate)| *duplicate);
+    field::set(&mut fields, "content", content.map(|(content, _)| content));
+    field::tidy(&mut fields);
     let mut draft = Draft::new(fields, FORMAT);
+    draft.duplicate_keys = duplicate_keys;
     draft.initiator = object.get("initiator").map(initiator).transpose()?;
     Ok(draft)
-}
-
-/// `content` that was sent as JSON text (the old callback's table types it so).
-fn object_in_text(text: &str) -> Option<Object> {
-    let parsed = json::parse(text.as_bytes(), Limits::default()).ok()?;
-    parsed.value.as_object().cloned()
 }
 
 /// Reads `{"kind": "user"|"service", "id": …}`.
@@ -90,3 +89,6 @@ pub(super) fn initiator(value: &Value) -> Result<Addressee, Refusal> {
             )
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,19 +19,24 @@ pub struct Identities {
 /// The fields of the five-part identity of an ENI event that lie in its content.
 const ENI_PARTS: [&str; 4] = ["eniId", "operation", "requestId", "result"];
 
-/// The identities of an event with these fields: (`userId`, `id`), and for ENI operation events
-/// (userId, eniId, operation, requestId, result) if all five are there.
-/// A body without `id` (CloudMonitor's dry run) has none.
-pub(super) fn of(fields: &Object) -> Identities {
+/// The identities of an event with these fields: (`userId`, `id`), for CloudEvents within their
+/// `issuer`, and for ENI operation events (userId, eniId, operation, requestId, result) if all five
+/// are there. Ids are UUIDs that one envelope writes in capitals and another does not, so their case
+/// does not count. A body without `id` (CloudMonitor's dry run) has none.
+pub(super) fn of(fields: &Object, issuer: Option<&str>) -> Identities {
     let text = |key: &str| fields.get(key).and_then(Value::as_str);
-    let Some(id) = text("id") else {
+    let Some(id) = text("id").map(str::to_ascii_lowercase) else {
         return Identities::default();
     };
     let user = text("userId").unwrap_or_default();
-    let mut all = vec![hash(&["id", user, id])];
+    let mut all = vec![match issuer {
+        None => hash(&["id", user, &id]),
+        Some(issuer) => hash(&["cloud-event", user, issuer, &id]),
+    }];
     if let Some(parts) = eni_parts(fields) {
         let [eni, operation, request, result] = parts;
-        all.push(hash(&["eni", user, eni, operation, request, result]));
+        let request = request.to_ascii_lowercase();
+        all.push(hash(&["eni", user, eni, operation, &request, result]));
     }
     Identities {
         all,
@@ -74,7 +79,7 @@ fn fingerprint(fields: &Object) -> u64 {
     let mut digest = Sha256::new();
     for key in ["name", "content"] {
         if let Some(value) = fields.get(key) {
-            digest.update(sorted(value).to_string());
+            digest.update(comparable(key, value).to_string());
         }
         digest.update([0]);
     }
@@ -83,20 +88,22 @@ fn fingerprint(fields: &Object) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// The value with the members of every object in the order of their keys: two senders that write
-/// one object in another order mean the same.
-fn sorted(value: &Value) -> Value {
+/// The value of `key` with the members of every object in the order of their keys, and request ids
+/// in one case: two senders that write one object otherwise mean the same.
+fn comparable(key: &str, value: &Value) -> Value {
     match value {
         Value::Object(object) => {
-            let mut members: Vec<_> = object.iter().collect();
-            members.sort_by_key(|(key, _)| *key);
-            let mut ordered = Object::new();
-            for (key, member) in members {
-                ordered.insert(key, sorted(member));
-            }
-            Value::Object(ordered)
+            let mut members: Vec<_> = object
+                .iter()
+                .map(|(key, member)| (key.to_owned(), comparable(key, member)))
+                .collect();
+            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Value::Object(members.into_iter().collect())
         }
-        Value::Array(elements) => Value::Array(elements.iter().map(sorted).collect()),
+        Value::Array(elements) => {
+            Value::Array(elements.iter().map(|e| comparable("", e)).collect())
+        }
+        Value::String(id) if key == "requestId" => Value::String(id.to_ascii_lowercase()),
         other => other.clone(),
     }
 }

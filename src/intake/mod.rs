@@ -1,28 +1,47 @@
 //! From received bytes to drafts of events.
 //!
 //! A *shape* is one form in which an event comes, one file each; [`decode`] tells them apart by
-//! their top-level keys. A body may hold one event, an array of them, or (NDJSON) one a line; a
-//! bad item never takes the others with it.
+//! their top-level keys. [`items`] takes a body apart: it may hold one event, an array of them,
+//! (NDJSON) one a line, or an answer of the pull API with several; a bad item never takes the
+//! others with it.
 //!
-//! Decoding is pure: no clock, no network, no configuration beyond [`Limits`].
+//! - `body` takes apart, `form` and `binary` read what is no JSON document;
+//! - `shape` tells, `flat`, `webhook`, `cloud_event`, `pull` and `operation` read, `not_taken`
+//!   names what is refused;
+//! - `draft` and `canonical` make the canonical form, `identity` says by what a repeat is known.
+//!
+//! Decoding is pure: no clock, no network, no configuration beyond [`Limits`]. What the shapes are
+//! and which field comes from where is told in `docs/shapes.md`.
 
-use herald_rules::json::{self, Object, Value};
+use herald_rules::json::{Object, Value};
 
+mod binary;
+mod body;
 mod canonical;
+mod cloud_event;
 mod draft;
+mod field;
 mod flat;
+mod form;
 mod identity;
+mod not_taken;
 mod operation;
+mod pull;
 mod shape;
+mod time;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
 
+pub use binary::Attributes;
+pub use body::items;
 pub use canonical::restore;
 pub use draft::{Draft, Sealed};
 pub use identity::Identities;
 pub(crate) use identity::eni_identity;
 pub use operation::decode as decode_operation;
+use shape::Shape;
 
 /// What a body may be at most; each is named in the refusal of what passes it.
 #[derive(Debug, Clone, Copy)]
@@ -46,12 +65,16 @@ impl Default for Limits {
 }
 
 /// How the items of a body are set apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Framing {
     /// One JSON document: an object, or an array of items.
     Document,
     /// One JSON document a line.
     Lines,
+    /// The fields of one item, or a document in the field `data`, as a form or a query writes them.
+    Form,
+    /// The data of one CloudEvent whose attributes came beside it.
+    CloudEvent(Attributes),
 }
 
 /// Why an item or a body was not taken.
@@ -89,99 +112,6 @@ pub struct Received {
     pub bytes: Option<Vec<u8>>,
 }
 
-/// Takes a body apart into its items. A body that fails as a whole is one refused item.
-pub fn items(body: &[u8], framing: Framing, limits: Limits) -> Vec<Result<Received, Refusal>> {
-    match framing {
-        Framing::Document => document(body, limits),
-        Framing::Lines => lines(body, limits),
-    }
-}
-
-fn document(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
-    let received = match parse(body, 0, limits) {
-        Ok(received) => received,
-        Err(refusal) => return vec![Err(refusal)],
-    };
-    let Value::Array(elements) = received.value else {
-        return vec![Ok(received)];
-    };
-    if elements.len() > limits.batch_max {
-        return vec![Err(too_many(elements.len(), limits))];
-    }
-    let duplicate_keys = received.duplicate_keys;
-    elements
-        .into_iter()
-        .map(|value| {
-            Ok(Received {
-                value,
-                duplicate_keys,
-                bytes: None,
-            })
-        })
-        .collect()
-}
-
-fn lines(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
-    let mut items = Vec::new();
-    let mut offset = 0;
-    for line in body.split(|byte| *byte == b'\n') {
-        if !line.iter().all(u8::is_ascii_whitespace) {
-            items.push(parse(line, offset, limits));
-        }
-        offset += line.len() + 1;
-    }
-    if items.len() > limits.batch_max {
-        return vec![Err(too_many(items.len(), limits))];
-    }
-    items
-}
-
-fn parse(bytes: &[u8], offset: usize, limits: Limits) -> Result<Received, Refusal> {
-    let json_limits = json::Limits {
-        depth_max: limits.depth_max,
-    };
-    match json::parse(bytes, json_limits) {
-        Ok(parsed) if longest_text(&parsed.value) > limits.field_max => {
-            Err(Refusal::whole(format!(
-                "a text is longer than `server.field_max`, {} bytes",
-                limits.field_max
-            )))
-        }
-        Ok(parsed) => Ok(Received {
-            value: parsed.value,
-            duplicate_keys: parsed.duplicate_keys,
-            bytes: Some(bytes.trim_ascii().to_vec()),
-        }),
-        Err(error) => Err(Refusal::whole(format!(
-            "not JSON: {} at byte {}",
-            error.reason,
-            error.offset + offset
-        ))),
-    }
-}
-
-/// Bytes of the longest text in a value, keys included.
-fn longest_text(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len(),
-        Value::Array(elements) => elements.iter().map(longest_text).max().unwrap_or(0),
-        Value::Object(object) => {
-            let lengths = object
-                .iter()
-                .map(|(key, value)| key.len().max(longest_text(value)));
-            lengths.max().unwrap_or(0)
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-    }
-}
-
-fn too_many(found: usize, limits: Limits) -> Refusal {
-    Refusal::whole(format!(
-        "{found} items in one body; `server.batch_max` is {}: send them in several bodies",
-        limits.batch_max
-    ))
-}
-
 /// Reads one item of whatever shape Herald knows. `received` are the item's own bytes, where they
 /// are known; without them the item written compactly stands for them.
 ///
@@ -196,11 +126,14 @@ pub fn decode(
         return Err(Refusal::whole("an event must be a JSON object"));
     };
     let mut draft = match shape::of(object) {
-        shape::Shape::Flat => flat::decode(object)?,
-        shape::Shape::NotTaken(what) => return Err(Refusal::whole(what)),
-        shape::Shape::Unknown => return Err(Refusal::whole(unknown(object))),
+        Shape::CloudEvent => cloud_event::decode(object)?,
+        Shape::Webhook => webhook::decode(object)?,
+        Shape::Flat => flat::decode(object)?,
+        Shape::Pull => pull::decode(object)?,
+        Shape::NotTaken(what) => return Err(Refusal::whole(what)),
+        Shape::Unknown => return Err(Refusal::whole(unknown(object))),
     };
-    draft.duplicate_keys = duplicate_keys;
+    draft.duplicate_keys |= duplicate_keys;
     let kept = kept_bytes(object, received);
     draft.original = Some(kept).filter(|kept| *kept != draft.compact().into_bytes());
     Ok(draft)
@@ -232,7 +165,10 @@ fn unknown(object: &Object) -> String {
     } else {
         keys.join(", ")
     };
-    format!("no known shape: an event in the flat envelope has `name` and `content`; found {found}")
+    format!(
+        "no known shape: an event has `name` and `content` (flat envelope), `alert` (webhook), \
+         `specversion` (CloudEvents) or `SystemEvents` (pull API); found {found}"
+    )
 }
 
 /// A sender's word in an answer, cut to a readable length.

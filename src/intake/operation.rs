@@ -3,6 +3,7 @@
 use herald_model::operation::{Interface, OperationResult};
 use herald_rules::json::{Object, Value};
 
+use super::field::text;
 use super::{Refusal, flat};
 
 /// Reads one operation result. Fields may be missing (the trigger says which ones must not), but
@@ -71,13 +72,4 @@ fn interface(object: &Object) -> Result<Interface, Refusal> {
         service_managed,
         service_id: service_id.filter(|id| !id.is_empty() && id != "0"),
     })
-}
-
-/// The text under `key`; empty counts as missing.
-fn text(object: &Object, key: &str, path: &'static str) -> Result<Option<String>, Refusal> {
-    match object.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-        Some(_) => Err(Refusal::field(path, "must be a string")),
-    }
 }

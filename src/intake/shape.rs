@@ -1,14 +1,20 @@
-//! Which shape an object has. The order of the tests is that of the sniffing table: a later shape's
-//! keys may stand in an earlier one.
+//! Which shape an object has. The order of the tests matters: a later shape's keys may stand in an
+//! earlier one.
 
 use herald_rules::json::Object;
 
-use super::flat;
+use super::{cloud_event, flat, not_taken, pull, webhook};
 
 /// What an object is, by its top-level keys.
 pub(super) enum Shape {
+    /// CloudEvents 1.0.
+    CloudEvent,
+    /// The webhook of an event subscription.
+    Webhook,
     /// The flat envelope.
     Flat,
+    /// An answer of the pull API.
+    Pull,
     /// Known by name, and not taken; the words say what to do.
     NotTaken(&'static str),
     /// None of them.
@@ -17,27 +23,15 @@ pub(super) enum Shape {
 
 /// Tells the shape of `object`.
 pub(super) fn of(object: &Object) -> Shape {
-    let has = |key: &str| object.contains_key(key);
-    if has("specversion") {
-        Shape::NotTaken("a CloudEvent: this shape is not in this build; send the flat envelope")
-    } else if has("alert") && (has("subscription") || has("strategyName") || has("batchId")) {
-        Shape::NotTaken(
-            "a CloudMonitor event-subscription webhook: this shape is not in this build; choose the \
-             flat envelope (alert-rule callback or SMQ)",
-        )
+    if cloud_event::is_it(object) {
+        Shape::CloudEvent
+    } else if webhook::is_it(object) {
+        Shape::Webhook
     } else if flat::is_it(object) {
         Shape::Flat
-    } else if has("SystemEvents") {
-        Shape::NotTaken(
-            "an answer of DescribeSystemEventAttribute: this shape is not in this build",
-        )
-    } else if (has("alertName") && has("alertState")) || (has("ruleId") && has("metricData")) {
-        Shape::NotTaken(
-            "a threshold alert: Herald takes system events; subscribe to events instead of metrics",
-        )
-    } else if has("operation") && has("networkInterface") {
-        Shape::NotTaken("an operation result: send it to /v1/operations")
+    } else if pull::is_it(object) {
+        Shape::Pull
     } else {
-        Shape::Unknown
+        not_taken::name(object).map_or(Shape::Unknown, Shape::NotTaken)
     }
 }

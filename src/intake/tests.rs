@@ -8,24 +8,24 @@ use uuid::Uuid;
 use super::*;
 
 /// The ENI notification with `ver`, as the ECS pages print it.
-const SAMPLE: &str = r#"{"ver":"1.0","id":"7C1D2E90-5A44-4B1E-9A33-0F5B6B2C11D4","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1234567890123456:eni/eni-bp1exampleexample01","level":"INFO","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1234567890123456","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{"eniId":"eni-bp1exampleexample01","operation":"AttachNetworkInterface","eniStatus":"InUse","result":"success","requestId":"0F0E0D0C-1111-2222-3333-444455556666"}}"#;
+pub(super) const SAMPLE: &str = r#"{"ver":"1.0","id":"7C1D2E90-5A44-4B1E-9A33-0F5B6B2C11D4","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1234567890123456:eni/eni-bp1exampleexample01","level":"INFO","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1234567890123456","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{"eniId":"eni-bp1exampleexample01","operation":"AttachNetworkInterface","eniStatus":"InUse","result":"success","requestId":"0F0E0D0C-1111-2222-3333-444455556666"}}"#;
 
 /// The newer form: no `ver`, ids masked with asterisks.
 const MASKED: &str = r#"{"id":"2256A988-0B26-4E2B-820A-8B********A5","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:169070********30:eni/eni-8vb1qo********cdeg2n","level":"INFO","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169070********30","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{"eniId":"eni-8vb1qo********cdeg2n","operation":"AttachNetworkInterface","eniStatus":"InUse","result":"success","requestId":"59701492-35E5-47F1-8C47-1F2C********"}}"#;
 
-fn received_at() -> Timestamp {
+pub(super) fn received_at() -> Timestamp {
     "2026-01-02T03:04:05.678Z".parse().unwrap()
 }
 
 #[track_caller]
-fn one(body: &str) -> Received {
+pub(super) fn one(body: &str) -> Received {
     let mut items = items(body.as_bytes(), Framing::Document, Limits::default());
     assert_eq!(items.len(), 1);
     items.pop().unwrap().unwrap()
 }
 
 #[track_caller]
-fn sealed(body: &str) -> Sealed {
+pub(super) fn sealed(body: &str) -> Sealed {
     let received = one(body);
     let draft = decode(
         &received.value,
@@ -41,7 +41,7 @@ fn sealed(body: &str) -> Sealed {
 }
 
 #[track_caller]
-fn refused(body: &str) -> String {
+pub(super) fn refused(body: &str) -> String {
     let received = match items(body.as_bytes(), Framing::Document, Limits::default()).pop() {
         Some(Ok(received)) => received,
         Some(Err(refusal)) => return refusal.reason,
@@ -136,7 +136,7 @@ fn personal_data_is_cut_out_of_text_and_original() {
     );
 }
 
-fn inflate(bytes: &[u8]) -> String {
+pub(super) fn inflate(bytes: &[u8]) -> String {
     use std::io::Read;
     let mut text = String::new();
     flate2::read::DeflateDecoder::new(bytes)
@@ -178,6 +178,14 @@ fn content_may_come_as_json_text_or_as_anything_else() {
 fn identity_is_the_senders_id_and_the_five_parts() {
     let first = sealed(SAMPLE).identities;
     assert_eq!(first.all.len(), 2);
+    let lower = SAMPLE
+        .replace("7C1D2E90-5A44-4B1E-9A33", "7c1d2e90-5a44-4b1e-9a33")
+        .replace("0F0E0D0C", "0f0e0d0c");
+    assert_eq!(
+        sealed(&lower).identities,
+        first,
+        "the case of a UUID says nothing"
+    );
     assert_eq!(sealed(SAMPLE).identities, first);
 
     let other_id = sealed(&SAMPLE.replace("7C1D2E90", "00000000")).identities;
@@ -245,6 +253,7 @@ fn an_initiator_is_the_addressee() {
 #[test]
 fn what_is_wrong_is_named() {
     let cases = [
+        ("<Message/>", "`MessageBody`"),
         ("", "not JSON: the document ends too early at byte 0"),
         (r#"{"name": }"#, "at byte 9"),
         ("7", "an event must be a JSON object"),
@@ -256,7 +265,7 @@ fn what_is_wrong_is_named() {
             r#"{"name":"x","content":{},"userId":5}"#,
             "`userId` must be a string",
         ),
-        (r#"{"specversion":"1.0","id":"1"}"#, "a CloudEvent"),
+        (r#"{"specversion":"1.0","id":"1"}"#, "`source` is missing"),
         (
             r#"{"alertName":"cpu","alertState":"ALERT"}"#,
             "a threshold alert",
@@ -321,4 +330,64 @@ fn invalid_utf8_is_refused_with_its_place() {
         reason.contains("UTF-8") && reason.contains("at byte 9"),
         "{reason}"
     );
+}
+
+/// Takes a body apart and reads every item.
+#[track_caller]
+pub(super) fn drafts(body: &[u8], framing: Framing) -> Vec<Result<Draft, Refusal>> {
+    let read = |item: Result<Received, Refusal>| {
+        item.and_then(|item| decode(&item.value, item.duplicate_keys, item.bytes.as_deref()))
+    };
+    items(body, framing, Limits::default())
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+/// The text at a path of a draft's fields.
+#[track_caller]
+pub(super) fn text<'a>(draft: &'a Draft, key: &str) -> &'a str {
+    let value = draft.fields.get(key);
+    value.and_then(Value::as_str).unwrap_or_default()
+}
+
+#[test]
+fn base64_of_a_body_is_read_as_the_body() {
+    use base64::Engine as _;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let packed = engine.encode(SAMPLE);
+    assert_eq!(sealed(&packed).event.text, sealed(SAMPLE).event.text);
+    let lines = format!("{packed}\n{SAMPLE}");
+    assert_eq!(drafts(lines.as_bytes(), Framing::Lines).len(), 2);
+    let batch = engine.encode(format!("[{SAMPLE},{SAMPLE}]"));
+    assert_eq!(drafts(batch.as_bytes(), Framing::Document).len(), 2);
+
+    let broken = engine.encode(r#"{"name": }"#);
+    assert!(refused(&broken).contains("at byte 9 of what the Base64 holds"));
+    let words = engine.encode("no JSON");
+    assert!(refused(&words).contains("unknown word") || refused(&words).contains("expected"));
+}
+
+#[test]
+fn many_keys_cost_no_more_than_their_number() {
+    let keys: String = (0..100_000).map(|key| format!(r#","k{key}":1"#)).collect();
+    for (before, after) in [
+        (
+            r#"{"specversion":"1.0","id":"1","source":"s","type":"t""#,
+            "}",
+        ),
+        (r#"{"batchId":"1","alert":{"eventName":"n"}"#, "}"),
+        (r#"{"batchId":"1","alert":{"eventName":"n""#, "}}"),
+        (r#"{"id":"1","name":"n","content":{}"#, "}"),
+        (r#"{"id":"1","name":"n","content":{"k":1"#, "}}"),
+        (r#"{"SystemEvents":{"SystemEvent":[{"Name":"n""#, "}]}}"),
+    ] {
+        let begun = std::time::Instant::now();
+        sealed(&format!("{before}{keys}{after}"));
+        // By the square of the keys it takes a minute and more.
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(20),
+            "{before}"
+        );
+    }
 }

@@ -17,6 +17,11 @@ pub(crate) trait Engine: Send {
 
     /// Ends the process without a goodbye and starts it again at `now`.
     async fn restart(&mut self, now: Timestamp);
+
+    /// Its file, if it has one.
+    fn file(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 pub(crate) struct Memory(MemoryJournal);
@@ -75,5 +80,9 @@ impl Engine for Sqlite {
     async fn restart(&mut self, now: Timestamp) {
         self.stop();
         self.journal = Some(SqliteJournal::open(self.path(), now).unwrap());
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        Some(self.path())
     }
 }

@@ -1,1 +1,502 @@
-//! What only the file can suffer.
+//! What only the file can suffer: other processes, kills, full disks, damage, foreign files.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use herald::journal::sqlite::{SqliteJournal, WAL_BYTES_MAX};
+use herald::journal::{
+    DeliveryFilter, Error, EventFilter, Journal, Look, Next, Recorded, SettledItem, Settlement,
+};
+use herald_model::{DeliveryState, EventId, Signal};
+use uuid::Uuid;
+
+use crate::engine::{Engine, Sqlite};
+use crate::world::{HOOK, MAIL, Sample, World, accepted, ok, start};
+
+const CHILD: &str = "HERALD_TEST_JOURNAL";
+
+fn open(path: impl AsRef<Path>) -> Result<SqliteJournal, Error> {
+    SqliteJournal::open(path.as_ref(), start())
+}
+
+fn refused(path: impl AsRef<Path>) -> Error {
+    match open(path) {
+        Ok(_) => panic!("it was opened"),
+        Err(why) => why,
+    }
+}
+
+/// A journal with some events, some of them delivered, that is closed again.
+async fn used(events: u128) -> Sqlite {
+    let mut engine = Sqlite::new();
+    {
+        let world = World::new(&mut engine).await;
+        let events = (1..=events).map(|n| world.event(n).by_mail()).collect();
+        world.record(events).await;
+        for claimed in &world.claim(MAIL, 5).await.messages {
+            world.deliver(claimed).await;
+        }
+    }
+    engine.stop();
+    engine
+}
+
+#[test]
+fn a_second_opening_is_refused_while_the_first_lasts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let first = open(&path).unwrap();
+    let why = refused(&path);
+    assert!(matches!(why, Error::InUse { .. }), "{why}");
+    drop(first);
+    open(&path).unwrap();
+}
+
+/// Runs one of the [`child`] jobs on a journal in a process of its own.
+fn spawn(job: &str, path: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "faults::child", "--nocapture"])
+        .env(CHILD, format!("{job} {}", path.display()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What a child process does; nothing when it is run as a test.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child() {
+    let Ok(order) = std::env::var(CHILD) else {
+        return;
+    };
+    let (job, path) = order.split_once(' ').unwrap();
+    match job {
+        "open" => {
+            let opened = tokio::task::block_in_place(|| open(path));
+            println!(
+                "{}",
+                opened.map_or_else(|why| why.to_string(), |_| "opened".to_owned())
+            );
+        }
+        "work" => work(path).await,
+        other => panic!("no job {other}"),
+    }
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let first = open(&path).unwrap();
+    let told = |path: &Path| {
+        let output = spawn("open", path).wait_with_output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let words = told(&path);
+    assert!(words.contains("is in use by another process"), "{words}");
+    drop(first);
+    assert!(told(&path).contains("opened"));
+}
+
+/// Records, claims and settles for ever, and says what was acknowledged.
+async fn work(path: &str) {
+    let journal = open(path).unwrap();
+    let rules = journal
+        .begin(crate::world::rules(&["first", "second"], start()))
+        .await
+        .unwrap();
+    let mut engine = Lent(journal);
+    let world = World {
+        engine: &mut engine,
+        now: start(),
+        rules,
+        policies: Default::default(),
+    };
+    let mut stdout = std::io::stdout();
+    for _ in 0..1_000_000 {
+        let events: Vec<Sample> = (0..7)
+            .map(|_| world.event(Uuid::now_v7().as_u128()).by_mail())
+            .collect();
+        let entries = events.iter().cloned().map(Sample::entry).collect();
+        for recorded in world.journal().record(entries).await.unwrap() {
+            if let Recorded::Accepted { id, .. } = recorded {
+                writeln!(stdout, "recorded {id}").unwrap();
+            }
+        }
+        let claims = world.journal().claim(world.request(&[(MAIL, 5)])).await;
+        for claimed in claims.unwrap().messages {
+            let settlement = world.settlement(&claimed, &ok(), &Next::Delivered);
+            world.journal().settle(settlement).await.unwrap();
+            writeln!(stdout, "delivered {}", claimed.items[0].event).unwrap();
+        }
+        stdout.flush().unwrap();
+    }
+}
+
+/// A journal that belongs to somebody else.
+struct Lent(SqliteJournal);
+
+#[async_trait::async_trait]
+impl Engine for Lent {
+    fn journal(&self) -> &dyn Journal {
+        &self.0
+    }
+
+    async fn restart(&mut self, _: jiff::Timestamp) {
+        unreachable!("it is not ours to restart");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_process_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    let (mut recorded, mut delivered) = (HashSet::new(), HashSet::new());
+    for round in 0..5 {
+        let mut child = spawn("work", &path);
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut acknowledged = 0;
+        for line in lines {
+            let line = line.unwrap();
+            let known = match line.split_once(' ') {
+                Some(("recorded", id)) => recorded.insert(id.parse::<EventId>().unwrap()),
+                Some(("delivered", id)) => delivered.insert(id.parse::<EventId>().unwrap()),
+                _ => false,
+            };
+            acknowledged += usize::from(known);
+            if acknowledged == 150 + round * 61 {
+                // SIGKILL. What it had printed by then is still in the pipe, and counts.
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+
+        let journal = open(&path).unwrap();
+        let totals = journal.totals().await.unwrap();
+        assert!(totals.events >= recorded.len() as u64);
+        assert!(totals.delivered >= delivered.len() as u64);
+        assert_eq!(totals.planned, totals.delivered + totals.pending);
+        for id in &recorded {
+            assert!(journal.event(*id).await.unwrap().is_some(), "{id} is lost");
+        }
+        for id in &delivered {
+            let filter = DeliveryFilter {
+                event: Some(*id),
+                ..DeliveryFilter::default()
+            };
+            let rows = journal.deliveries(filter).await.unwrap().rows;
+            assert_eq!(rows[0].state, DeliveryState::Delivered, "{id}");
+        }
+        journal.close().await;
+    }
+    assert!(recorded.len() > 500 && delivered.len() > 300);
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing").join("journal.db");
+    let why = refused(&missing);
+    assert!(matches!(why, Error::Open { .. }), "{why}");
+    assert!(why.to_string().contains("missing"), "{why}");
+    let why = refused(dir.path());
+    assert!(matches!(why, Error::Open { .. }), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_schema_is_refused() {
+    let engine = used(3).await;
+    let conn = rusqlite::Connection::open(engine.path()).unwrap();
+    conn.pragma_update(None, "user_version", 999).unwrap();
+    drop(conn);
+    let why = refused(engine.path());
+    assert!(matches!(why, Error::TooNew { found: 999, .. }), "{why}");
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal.db");
+    std::fs::write(
+        &path,
+        "dear diary, today I wrote more than a hundred bytes\n".repeat(99),
+    )
+    .unwrap();
+    let why = refused(&path);
+    assert!(matches!(why, Error::Corrupt { .. }), "{why}");
+    std::fs::remove_file(&path).unwrap();
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch("CREATE TABLE of_somebody_else (x)")
+        .unwrap();
+    drop(conn);
+    let why = refused(&path);
+    assert!(why.to_string().contains("not a journal"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_header_is_refused() {
+    let engine = used(3).await;
+    damage(&engine.path(), 0, 64);
+    let why = refused(engine.path());
+    assert!(matches!(why, Error::Corrupt { .. }), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_served_from_a_damaged_page() {
+    let mut engine = used(400).await;
+    let path = engine.path();
+    let pages = std::fs::metadata(&path).unwrap().len() / 4_096;
+    // Every page but the first, which holds the schema: wherever a look goes, it meets damage.
+    for page in 1..pages {
+        damage(&path, page * 4_096, 200);
+    }
+    let damaged = match open(&path) {
+        Err(why) => matches!(why, Error::Corrupt { .. }),
+        Ok(journal) => {
+            let listed = journal.events(EventFilter::default()).await;
+            matches!(listed, Err(Error::Corrupt { .. }))
+        }
+    };
+    assert!(damaged);
+    engine.stop();
+}
+
+fn damage(path: &Path, offset: u64, bytes: usize) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(offset)).unwrap();
+    file.write_all(&vec![0xa5; bytes]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_log_costs_only_what_was_cut() {
+    let mut engine = Sqlite::new();
+    let world = World::new(&mut engine).await;
+    for n in 1..=40 {
+        world.record(vec![world.event(n).by_mail()]).await;
+    }
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("journal.db");
+    let from = world.engine.file().unwrap();
+    std::fs::copy(&from, &copy).unwrap();
+    let log = beside(&copy, "-wal");
+    std::fs::copy(beside(&from, "-wal"), &log).unwrap();
+    let length = std::fs::metadata(&log).unwrap().len();
+    let file = std::fs::OpenOptions::new().write(true).open(&log).unwrap();
+    file.set_len(length / 2 + 77).unwrap();
+    drop(file);
+
+    let journal = open(&copy).unwrap();
+    let totals = journal.totals().await.unwrap();
+    assert!(totals.events > 5 && totals.events < 40, "{totals:?}");
+    assert_eq!(totals.pending, totals.events);
+    let filter = EventFilter {
+        limit: 1_000,
+        ..EventFilter::default()
+    };
+    let rows = journal.events(filter).await.unwrap().rows;
+    assert_eq!(rows.len() as u64, totals.events);
+    assert_eq!(
+        rows[0].id,
+        EventId::from_uuid(Uuid::from_u128(totals.events.into()))
+    );
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_index_is_made_again_when_it_is_missing_damaged_or_foreign() {
+    let mut engine = used(50).await;
+    let other = used(80).await;
+    let index = beside(&engine.path(), ".index");
+    let spoil: [&dyn Fn(); 3] = [
+        &|| std::fs::remove_file(&index).unwrap(),
+        &|| damage(&index, 0, 3_000),
+        &|| {
+            std::fs::copy(beside(&other.path(), ".index"), &index).unwrap();
+        },
+    ];
+    for spoil in spoil {
+        engine.stop();
+        spoil();
+        engine.restart(start()).await;
+        let filter = EventFilter {
+            request: Some("R17".to_owned()),
+            ..EventFilter::default()
+        };
+        let found = engine.journal().events(filter).await.unwrap().rows;
+        assert_eq!(found.len(), 1);
+        let id = EventId::from_uuid(Uuid::from_u128(33));
+        assert!(engine.journal().event(id).await.unwrap().is_some());
+    }
+    // What was found by scanning above is found by the index in the end.
+    let conn = rusqlite::Connection::open(&index).unwrap();
+    let indexed = || -> i64 {
+        conn.query_row("SELECT event FROM position", [], |row| row.get(0))
+            .unwrap()
+    };
+    while indexed() < 50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_poisonous_one_of_a_group_fails() {
+    let mut engine = Sqlite::new();
+    let path = engine.path();
+    let world = World::new(&mut engine).await;
+    let conn = rusqlite::Connection::open(path).unwrap();
+    conn.execute_batch(
+        "CREATE TRIGGER poison BEFORE INSERT ON event WHEN NEW.text LIKE '%\"S13\"%'
+         BEGIN SELECT RAISE(ABORT, 'poison'); END;
+         CREATE TRIGGER stuck BEFORE INSERT ON finish BEGIN SELECT RAISE(ABORT, 'stuck'); END",
+    )
+    .unwrap();
+    let batches = (1..=20).map(|n| {
+        let batch = vec![
+            world.event(n).by_mail().entry(),
+            world.event(n + 100).by_mail().entry(),
+        ];
+        world.journal().record(batch)
+    });
+    let answers = futures_util::future::join_all(batches).await;
+    world.conserves().await;
+    for (n, answer) in (1..).zip(answers) {
+        assert_eq!(answer.is_ok(), n != 13, "{n}: {answer:?}");
+    }
+    assert_eq!(world.totals().await.events, 38);
+    let recorded = world.record(vec![world.event(113).by_mail()]).await;
+    assert!(accepted(&recorded[0]), "its neighbour left nothing behind");
+
+    let claimed = world.claim_one(MAIL).await;
+    let settlement = world.settlement(&claimed, &ok(), &Next::Delivered);
+    assert!(world.journal().settle(settlement).await.is_err());
+    world.conserves().await;
+    conn.execute_batch("DROP TRIGGER stuck").unwrap();
+    world.deliver(&claimed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_stays_bounded_under_constant_load() {
+    let mut engine = Sqlite::new();
+    let log = beside(&engine.path(), "-wal");
+    let world = World::new(&mut engine).await;
+    let text: Arc<str> = Arc::from(format!(r#"{{"x":"{}"}}"#, "x".repeat(64 << 10)));
+    let mut longest = 0;
+    let mut written = 0;
+    let mut n = 0;
+    while written < 3 * WAL_BYTES_MAX / 2 {
+        let batches = (0..4).map(|_| {
+            let entries = (0..16).map(|_| {
+                n += 1;
+                let mut event = world.event(n).by_mail();
+                event.0.event.text = Arc::clone(&text);
+                event.entry()
+            });
+            world.journal().record(entries.collect())
+        });
+        for recorded in futures_util::future::join_all(batches).await {
+            recorded.unwrap();
+        }
+        written += 64 * i64::try_from(text.len()).unwrap();
+        longest = longest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    let longest = i64::try_from(longest).unwrap();
+    assert!(longest < WAL_BYTES_MAX + (16 << 20), "{longest} bytes");
+}
+
+/// A small file system of its own, where this user may mount one.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    fn mount(megabytes: u32) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
+            .arg(dir.path())
+            .stderr(Stdio::null())
+            .status();
+        match mounted {
+            Ok(status) if status.success() => Some(Self(dir)),
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_writing_and_nothing_else() {
+    let Some(disk) = Tmpfs::mount(6) else {
+        println!("SKIPPED: this user may not mount a tmpfs");
+        return;
+    };
+    let path = disk.0.path().join("journal.db");
+    let filler = disk.0.path().join("filler");
+    std::fs::write(&filler, vec![0; 3 << 20]).unwrap();
+    let journal = open(&path).unwrap();
+    let rules = journal
+        .begin(crate::world::rules(&["first", "second"], start()))
+        .await
+        .unwrap();
+    let mut engine = Lent(journal);
+    let world = World {
+        engine: &mut engine,
+        now: start(),
+        rules,
+        policies: Default::default(),
+    };
+    world
+        .record((1..=20).map(|n| world.event(n)).collect())
+        .await;
+    let held = world.claim_one(HOOK).await;
+    let mut n = 100;
+    let why = loop {
+        n += 20;
+        let batch = (n..n + 20).map(|n| world.event(n).entry()).collect();
+        if let Err(why) = world.journal().record(batch).await {
+            break why;
+        }
+    };
+    assert!(matches!(why, Error::Full), "{why}");
+    world.conserves_totals().await;
+    let before = world.totals().await;
+    assert_eq!(u128::from(before.events), n - 100, "nothing half-written");
+    let settlement = Settlement {
+        attempt: held.attempt,
+        ended: world.now,
+        items: vec![SettledItem {
+            delivery: held.items[0].number,
+            outcome: ok(),
+            next: Next::Delivered,
+        }],
+        signal: Signal::None,
+    };
+    let big = (1..=20).map(|n| world.event(n + 50_000).entry()).collect();
+    assert!(matches!(
+        world.journal().record(big).await,
+        Err(Error::Full)
+    ));
+
+    std::fs::remove_file(&filler).unwrap();
+    world.journal().settle(settlement).await.unwrap();
+    let batch: Vec<Sample> = (n..n + 20).map(|n| world.event(n)).collect();
+    let recorded = world
+        .journal()
+        .record(batch.into_iter().map(Sample::entry).collect())
+        .await;
+    assert!(recorded.unwrap().iter().all(accepted));
+    world.conserves_totals().await;
+    let after = world.totals().await;
+    assert_eq!((after.events, after.delivered), (before.events + 20, 1));
+    world.journal().close().await;
+}

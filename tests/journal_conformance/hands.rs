@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald::journal::{
-    Cancel, Cancelled, DeliveryFilter, DeliveryNo, DeliveryRow, Expire, Hand, HandVerb, Next,
-    Paused, Replay, STEP_MAX, Saved,
+    Cancel, Cancelled, DeliveryFilter, DeliveryNo, DeliveryRow, Digest, Expire, Hand, HandVerb,
+    Next, Paused, Policy, Replay, STEP_MAX, Saved,
 };
 use herald_model::{DeliveryState, Outcome, Phase, Signal};
 
@@ -154,6 +154,47 @@ pub(crate) async fn a_replay_after_an_unknown_sends_the_same_words(engine: &mut 
     replay(&world).await;
     let mended = world.claim_one(MAIL).await;
     assert_eq!(mended.frozen, None, "what never arrived is written anew");
+}
+
+pub(crate) async fn a_replayed_member_has_a_message_of_its_own(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    world.policies[MAIL] = Arc::new(Policy {
+        digest: Some(Digest {
+            after: SECOND,
+            items_max: 4,
+        }),
+        ..Policy::default()
+    });
+    let events = (1..=2).map(|n| world.event(n).by_mail()).collect();
+    world.record(events).await;
+    world.pass(SECOND);
+    let shared = world.claim_one(MAIL).await;
+    assert_eq!(shared.items.len(), 2);
+    for saved in [
+        Saved::Text("both".to_owned()),
+        Saved::Progress(b"two of three".to_vec()),
+    ] {
+        world.journal().save(shared.attempt, saved).await.unwrap();
+    }
+    let next = Next::Dead("550 c@example.com".to_owned());
+    world.settle(&shared, Outcome::permanent("550"), next).await;
+    let rows = world.deliveries(DeliveryFilter::default()).await;
+    let mut messages = vec![shared.message];
+    for row in rows {
+        assert_eq!(replay_rows(&world, &[row]).await, 1);
+        let own = world.claim_one(MAIL).await;
+        assert_eq!(own.items.len(), 1);
+        assert_eq!(own.progress.as_deref(), Some(&b"two of three"[..]));
+        assert_eq!(own.frozen, None, "the old text tells of the other, too");
+        assert!(
+            !messages.contains(&own.message),
+            "the same key, the same members"
+        );
+        messages.push(own.message);
+        world.deliver(&own).await;
+    }
+    world.pass(2 * DAY);
+    assert_eq!(world.sweep(DAY, 10).await.deliveries, 2);
 }
 
 pub(crate) async fn a_replay_joins_no_lane(engine: &mut dyn Engine) {

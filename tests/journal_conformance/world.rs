@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use herald::journal::{
     AttemptNo, ClaimRequest, Claimed, Claims, DeliveryFilter, DeliveryRow, Entry, Error,
-    EventEntry, Generation, Identity, Journal, Next, Planned, Recorded, Room, Rules, Settled,
-    SettledItem, Settlement, SinkNo, Sweep, Swept, Totals,
+    EventEntry, Generation, Identity, Journal, Next, Planned, Policy, Recorded, Room, Rules,
+    Settled, SettledItem, Settlement, SinkNo, Sweep, Swept, Totals,
 };
 use herald_model::event::Level;
 use herald_model::{Addressee, DeliveryState, Event, EventId, Outcome, Phase, Signal};
@@ -46,6 +46,8 @@ pub(crate) struct World<'e> {
     pub(crate) engine: &'e mut dyn Engine,
     pub(crate) now: Timestamp,
     pub(crate) rules: Generation,
+    /// Of the two sinks.
+    pub(crate) policies: [Arc<Policy>; 2],
 }
 
 impl<'e> World<'e> {
@@ -59,6 +61,7 @@ impl<'e> World<'e> {
             engine,
             now: start(),
             rules,
+            policies: [Arc::default(), Arc::default()],
         }
     }
 
@@ -133,6 +136,7 @@ impl<'e> World<'e> {
                 .map(|(sink, messages)| Room {
                     sink: self.sink(*sink),
                     messages: *messages,
+                    policy: Arc::clone(&self.policies[*sink]),
                 })
                 .collect(),
         }
@@ -239,14 +243,20 @@ impl<'e> World<'e> {
         self.journal().totals().await.unwrap()
     }
 
-    /// Nothing that was recorded has vanished, and the counters agree with the rows.
-    pub(crate) async fn conserves(&self) {
+    /// Nothing that was recorded has vanished.
+    pub(crate) async fn conserves_totals(&self) -> Totals {
         let totals = self.totals().await;
         assert_eq!(
             totals.planned,
             totals.delivered + totals.dead + totals.suppressed + totals.pending + totals.removed,
             "{totals:?}"
         );
+        totals
+    }
+
+    /// Nothing that was recorded has vanished, and the counters agree with the rows.
+    pub(crate) async fn conserves(&self) {
+        let totals = self.conserves_totals().await;
         for (state, counted) in [
             (DeliveryState::Pending, totals.pending),
             (DeliveryState::Delivered, totals.delivered),

@@ -1,11 +1,13 @@
 //! What people do, in memory.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use herald_model::{DeliveryState, Phase};
+use herald_model::{DeliveryState, Outcome, Phase};
 use jiff::Timestamp;
 
 use super::MemoryJournal;
-use super::state::{State, counter};
+use super::state::{Attempt, Delivery, Message, State, counter};
 use crate::journal::hand::check_step;
 use crate::journal::{
     Cancel, Cancelled, DeliveryNo, EXPIRED, Error, Expire, Expired, Hand, HandVerb, Hands, Pause,
@@ -91,26 +93,77 @@ impl Hands for MemoryJournal {
 
 impl State {
     fn replay(&mut self, number: i64, seen: DeliveryState, now: Timestamp) -> bool {
-        let Some(delivery) = self.deliveries.get_mut(&number) else {
-            return false;
-        };
-        let Some(event) = self.events.get(&delivery.event) else {
+        let Some(delivery) = self.deliveries.get(&number) else {
             return false;
         };
         if delivery.state != seen || seen == DeliveryState::Pending {
             return false;
         }
-        delivery.begin_anew(event.received, now);
+        let received = self.events.get(&delivery.event).map(|event| event.received);
+        let message = match seen {
+            DeliveryState::Delivered => None,
+            _ => self.stopped(number, now),
+        };
+        if let Some(delivery) = self.deliveries.get_mut(&number) {
+            delivery.begin_anew(received.unwrap_or(now), now);
+            delivery.message = message;
+        }
         self.pending.insert(number);
         *counter(&mut self.totals, seen) -= 1;
         self.totals.pending += 1;
         true
     }
 
+    /// The message to go on in: that of the last attempt; or, where it was shared, one of its own
+    /// with what was done already.
+    fn stopped(&mut self, number: i64, now: Timestamp) -> Option<i64> {
+        let attempts = &self.deliveries.get(&number)?.attempts;
+        let last = attempts.last()?;
+        let (message, leader) = (last.message, last.leader);
+        let of_it = |attempt: &&Attempt| attempt.message == message;
+        let composed = attempts.iter().find(of_it)?.started;
+        let unknown = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Unknown { .. });
+        let arrived = attempts.iter().filter(of_it).any(unknown);
+        let shared = leader != number
+            || self.deliveries.iter().any(|(other, delivery)| {
+                *other != number && delivery.attempts.iter().any(|one| of_it(&one))
+            });
+        let fresh = |composed| Message {
+            composed,
+            members: vec![number],
+            text: None,
+            frozen: false,
+            progress: None,
+        };
+        if shared {
+            let progress = self.messages.get(&message)?.progress.clone()?;
+            self.last_attempt += 1;
+            let mut own = fresh(now);
+            own.progress = Some(progress);
+            self.messages.insert(self.last_attempt, own);
+            return Some(self.last_attempt);
+        }
+        let kept = self
+            .messages
+            .entry(message)
+            .or_insert_with(|| fresh(composed));
+        kept.frozen |= kept.text.is_some() && (arrived || kept.progress.is_some());
+        if !kept.frozen {
+            kept.text = None;
+        }
+        Some(message)
+    }
+
     /// Whether a delivery that is pending has an open attempt.
     fn is_open(&self, number: i64) -> Option<bool> {
         let delivery = self.deliveries.get(&number)?;
         (delivery.state == DeliveryState::Pending).then_some(delivery.open.is_some())
+    }
+
+    fn has_expired(&self, number: i64, now: Timestamp) -> bool {
+        self.deliveries
+            .get(&number)
+            .is_some_and(|delivery| delivery.expires <= now)
     }
 
     fn suppress(&mut self, number: i64, reason: &str, now: Timestamp) {
@@ -156,20 +209,33 @@ impl State {
             next: heads.last().filter(|_| full).copied().map(DeliveryNo),
         };
         for number in heads {
-            if self.expires(number) <= expire.now && self.is_open(number) == Some(false) {
+            if self.has_expired(number, expire.now) && self.is_open(number) == Some(false) {
                 made.deliveries.push(self.delivery_id(number));
                 self.suppress(number, EXPIRED, expire.now);
             }
         }
         made
     }
+}
 
-    /// What a waiting delivery is said to wait for.
-    pub(super) fn shown_phase(&self, sink: SinkNo, own: Phase) -> Phase {
-        if self.pauses.contains_key(&sink) {
-            Phase::Held
-        } else {
-            own
-        }
+impl Delivery {
+    /// Makes it due in a lane of its own, with its schedule and its time to expire begun anew.
+    fn begin_anew(&mut self, received: Timestamp, now: Timestamp) {
+        self.expires = now
+            .saturating_add(self.expires.duration_since(received))
+            .unwrap_or(Timestamp::MAX);
+        self.state = DeliveryState::Pending;
+        self.reason = None;
+        self.planned_lane = None;
+        self.lane = None;
+        self.due = now;
+        self.phase = Phase::Due;
+        self.earlier += std::mem::take(&mut self.charged);
+        self.kills = 0;
+        self.since = None;
+        self.uncounted = Duration::ZERO;
+        self.first_attempt = None;
+        self.passes_at = None;
+        self.late = false;
     }
 }

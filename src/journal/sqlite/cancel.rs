@@ -1,12 +1,12 @@
 //! `cancel` and `expire`: suppressing what waits.
 
 use herald_model::{DeliveryId, EventId};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::OptionalExtension;
 use uuid::Uuid;
 
 use super::core::{Core, LANE_COLUMNS, Lane, Verb};
 use super::fault::Fault;
-use super::finish::{Ending, SUPPRESSED, finish};
+use super::finish::{Ending, finish, finish_queued};
 use super::pause::note;
 use crate::journal::{Cancel, Cancelled, DeliveryNo, EXPIRED, Expire, Expired};
 
@@ -70,12 +70,7 @@ fn cancel_queued(
         .query_row([delivery], |row| row.get(0))
         .optional()?;
     let Some(sink) = sink else { return Ok(false) };
-    core.sql.delete_queue.execute([delivery])?;
-    core.sql
-        .insert_finish
-        .execute(params![delivery, SUPPRESSED, now, None::<i64>, 0, reason])?;
-    core.count.suppressed += 1;
-    core.pending(sink, -1);
+    finish_queued(core, delivery, sink, &Ending::suppressed(now, reason))?;
     Ok(true)
 }
 

@@ -44,12 +44,11 @@ impl WalGauge {
         let rest_is_small = self.rest.load(Ordering::Acquire);
         let too_large = log.frames * PAGE_BYTES > WAL_BYTES_MAX && log.uncopied() > 0;
         if rest_is_small || too_large {
-            self.rest.store(false, Ordering::Release);
-            // FULL waits for the other connection and for readers, up to the busy time-out.
-            let mode = if too_large { "FULL" } else { "PASSIVE" };
-            if let Err(cause) = look(conn, mode) {
+            // Unlike PASSIVE it waits for readers that still need the log, up to the busy time-out.
+            if let Err(cause) = look(conn, "RESTART") {
                 tracing::warn!(error = %cause, "the rest of the write-ahead log was not copied");
             }
+            self.rest.store(false, Ordering::Release);
         }
     }
 }
@@ -57,13 +56,27 @@ impl WalGauge {
 /// Copies the bulk each time it is asked to; ends when the writer is gone.
 pub(super) fn copy(conn: &Connection, asked: &Receiver<()>, rest: &AtomicBool) {
     while asked.recv().is_ok() {
+        // Only one can copy at a time: while the rest is the writer's, this one stays away.
+        if rest.load(Ordering::Acquire) {
+            continue;
+        }
+        let mut copied = -1;
         for _ in 0..PASSES_MAX {
             match look(conn, "PASSIVE") {
-                Ok(log) if log.uncopied() * PAGE_BYTES <= REST_BYTES => {
-                    rest.store(true, Ordering::Release);
-                    break;
+                Ok(log) => {
+                    // Where the writer is as fast as the copying, little is never left; then the
+                    // writer must wait for a larger rest before the log is too large.
+                    let overtaken = log.frames * PAGE_BYTES > WAL_BYTES_MAX / 2;
+                    if overtaken || log.uncopied() * PAGE_BYTES <= REST_BYTES {
+                        rest.store(true, Ordering::Release);
+                        break;
+                    }
+                    // A reader needs what is left: the next commit asks again.
+                    if log.copied == copied {
+                        break;
+                    }
+                    copied = log.copied;
                 }
-                Ok(_) => {}
                 Err(cause) => {
                     tracing::warn!(error = %cause, "the write-ahead log was not copied");
                     break;
@@ -90,7 +103,7 @@ impl Log {
 fn look(conn: &Connection, mode: &str) -> rusqlite::Result<Log> {
     let text = match mode {
         "NOOP" => "PRAGMA wal_checkpoint(NOOP)",
-        "FULL" => "PRAGMA wal_checkpoint(FULL)",
+        "RESTART" => "PRAGMA wal_checkpoint(RESTART)",
         _ => "PRAGMA wal_checkpoint(PASSIVE)",
     };
     conn.prepare_cached(text)?.query_row([], |row| {

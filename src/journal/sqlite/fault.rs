@@ -71,3 +71,40 @@ pub(super) fn while_opening(path: &Path, cause: &rusqlite::Error) -> Error {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(code: i32, expected: Meaning) {
+        let cause = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        assert_eq!(meaning(&cause), expected, "{cause}");
+    }
+
+    #[test]
+    fn a_full_disk_passes() {
+        check(ffi::SQLITE_FULL, Meaning::Full);
+        check(ffi::SQLITE_IOERR_SHMSIZE, Meaning::Full);
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_more_is_written() {
+        check(ffi::SQLITE_IOERR_FSYNC, Meaning::Fatal);
+        check(ffi::SQLITE_IOERR_WRITE, Meaning::Fatal);
+        check(ffi::SQLITE_CORRUPT, Meaning::Fatal);
+    }
+
+    #[test]
+    fn anything_else_is_the_verbs_own_fault() {
+        check(ffi::SQLITE_CONSTRAINT, Meaning::Poison);
+        check(ffi::SQLITE_TOOBIG, Meaning::Poison);
+    }
+
+    #[test]
+    fn damage_is_named_with_the_file() {
+        let cause = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOTADB), None);
+        let told = error(Path::new("/var/journal.db"), &cause);
+        assert!(matches!(told, Error::Corrupt { .. }), "{told}");
+    }
+}

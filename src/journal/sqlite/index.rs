@@ -5,10 +5,10 @@
 //! and verifies every hit.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use herald_model::{DeliveryId, EventId};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -23,8 +23,19 @@ use crate::journal::texts::Texts;
 /// Changes when what is stored changes; an index of another version is made anew.
 const VERSION: i64 = 1;
 
-/// Events in one transaction of the index. Chosen: sorted together, their hashes share pages.
-const BATCH_EVENTS: i64 = 4_096;
+/// Pause between two batches. Hashes fall anywhere in the index, so that a batch costs about the
+/// same pages whatever its size: under load a few large ones are much cheaper than many small ones.
+/// What is recorded meanwhile is scanned by whoever looks. Chosen: at full speed that is some
+/// thousands of events, a few milliseconds.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Hashes in one transaction of the index.
+const BATCH_HASHES: usize = 65_536;
+
+/// Events, and bytes of their text, read from the journal in one go: while it is read, its
+/// write-ahead log cannot start over.
+const READ_EVENTS: i64 = 1_024;
+const READ_BYTES: usize = 1 << 20;
 
 const SCHEMA: &str = "
     CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), journal BLOB, event INTEGER);
@@ -48,7 +59,30 @@ pub(super) enum Kind {
 pub(super) struct Handle {
     thread: JoinHandle<()>,
     tell: SyncSender<()>,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
+}
+
+/// Ends the thread between two batches.
+#[derive(Default)]
+struct Stop {
+    asked: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    fn ask(&self) {
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `time`, or until it is asked to end; whether it is.
+    fn wait(&self, time: Duration) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .changed
+            .wait_timeout_while(asked, time, |asked| !*asked);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
 }
 
 impl Handle {
@@ -61,7 +95,7 @@ impl Handle {
             .inspect_err(|cause| tracing::warn!(error = %cause, "the journal has no index"))
             .ok();
         let (tell, told) = sync_channel(1);
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(Stop::default());
         let thread = {
             let stop = Arc::clone(&stop);
             spawn("journal-index", move || {
@@ -81,23 +115,26 @@ impl Handle {
 
     /// Ends after the batch it is at; the next start goes on from there.
     pub(super) fn end(self) {
-        self.stop.store(true, Ordering::Release);
+        self.stop.ask();
         drop(self.tell);
         let _ = self.thread.join();
     }
 }
 
-fn follow(mut filler: Filler, names: &Names, told: &Receiver<()>, stop: &AtomicBool) {
+fn follow(mut filler: Filler, names: &Names, told: &Receiver<()>, stop: &Stop) {
     while told.recv().is_ok() {
-        while !stop.load(Ordering::Acquire) {
-            match filler.fill(names) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(cause) => {
-                    // What is not indexed is scanned: nothing is wrong yet but the time it takes.
-                    tracing::warn!(error = %cause, "the journal's index was not filled");
-                    break;
-                }
+        loop {
+            let more = filler.fill(names).unwrap_or_else(|cause| {
+                // What is not indexed is scanned: nothing is wrong yet but the time it takes.
+                tracing::warn!(error = %cause, "the journal's index was not filled");
+                false
+            });
+            let pause = if more { Duration::ZERO } else { PAUSE };
+            if stop.wait(pause) {
+                return;
+            }
+            if !more {
+                break;
             }
         }
     }
@@ -140,17 +177,26 @@ impl Filler {
 
     /// Indexes one batch; whether there may be more.
     fn fill(&mut self, names: &Names) -> Result<bool, Error> {
-        let batch = self.read(names).map_err(|cause| failed(&cause))?;
-        let Some(last) = batch.last else {
-            return Ok(false);
+        let mut batch = Batch {
+            ids: Vec::new(),
+            hashes: Vec::new(),
+            last: self.position,
         };
-        self.write(batch, last).map_err(|cause| failed(&cause))?;
-        self.position = last;
-        Ok(true)
+        let mut more = true;
+        while more && batch.hashes.len() < BATCH_HASHES {
+            more = self
+                .read(names, &mut batch)
+                .map_err(|cause| failed(&cause))?;
+        }
+        if batch.last > self.position {
+            batch.hashes.sort_unstable();
+            self.position = self.write(batch).map_err(|cause| failed(&cause))?;
+        }
+        Ok(more)
     }
 
-    fn read(&self, names: &Names) -> rusqlite::Result<Batch> {
-        let mut batch = Batch::default();
+    /// Adds the next events to a batch; whether there may be more.
+    fn read(&self, names: &Names, batch: &mut Batch) -> rusqlite::Result<bool> {
         let mut events = self.journal.prepare_cached(
             "SELECT seq, id, text, first_delivery, deliveries FROM event \
              WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -158,7 +204,9 @@ impl Filler {
         let mut deliveries = self.journal.prepare_cached(
             "SELECT seq, subscription, sink FROM delivery WHERE seq BETWEEN ?1 AND ?2",
         )?;
-        let mut rows = events.query([self.position, BATCH_EVENTS])?;
+        let mut rows = events.query([batch.last, READ_EVENTS])?;
+        let mut left = READ_BYTES;
+        let mut count = 0;
         while let Some(row) = rows.next()? {
             let seq: i64 = row.get(0)?;
             let id: [u8; 16] = row.get(1)?;
@@ -187,13 +235,18 @@ impl Filler {
                 batch.hashes.push((hash, delivery.get(0)?));
             }
             batch.ids.push((id, seq));
-            batch.last = Some(seq);
+            batch.last = seq;
+            count += 1;
+            let bytes = row.get_ref(2)?.as_bytes()?.len();
+            match left.checked_sub(bytes) {
+                Some(rest) => left = rest,
+                None => return Ok(true),
+            }
         }
-        batch.hashes.sort_unstable();
-        Ok(batch)
+        Ok(count == READ_EVENTS)
     }
 
-    fn write(&mut self, batch: Batch, last: i64) -> rusqlite::Result<()> {
+    fn write(&mut self, batch: Batch) -> rusqlite::Result<i64> {
         let transaction = self.index.transaction()?;
         {
             let mut insert =
@@ -206,17 +259,18 @@ impl Filler {
             for (hash, seq) in batch.hashes {
                 insert.execute([hash, seq])?;
             }
-            transaction.execute("UPDATE position SET event = ?1", [last])?;
+            transaction.execute("UPDATE position SET event = ?1", [batch.last])?;
         }
-        transaction.commit()
+        transaction.commit()?;
+        Ok(batch.last)
     }
 }
 
-#[derive(Default)]
 struct Batch {
     ids: Vec<([u8; 16], i64)>,
     hashes: Vec<(i64, i64)>,
-    last: Option<i64>,
+    /// The last event of it.
+    last: i64,
 }
 
 /// A reader of the index.
@@ -286,7 +340,8 @@ fn writable(file: &Path) -> rusqlite::Result<Connection> {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096;",
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+         PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 4000;",
     )?;
     Ok(conn)
 }

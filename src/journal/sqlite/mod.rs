@@ -1,10 +1,11 @@
 //! The embedded journal: one SQLite file, one thread that writes to it in groups.
 //!
-//! `docs/journal.md` tells what the tables are and why. Here: [`schema`] (versions), [`sql`] (every
-//! statement of the writer), [`writer`] (group commit) with [`core`] (what it holds in memory), one
-//! file per verb ([`begin`], [`record`], [`claim`], [`save`], [`settle`], [`sweep`]), [`recover`]
-//! (what a start does), [`checkpoint`] (beside the writer); for people [`reader`], [`look`] and
-//! [`index`], and what they do: [`hands`] with [`replay`], [`cancel`] and [`pause`]; [`backup`].
+//! `docs/journal.md` tells what the tables are and why. Here: `schema` (versions), `sql` (every
+//! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
+//! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
+//! `settle`, `sweep`), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
+//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`, and what
+//! they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -22,14 +23,18 @@ use super::{
     Settled, Settlement, Sweep, Swept,
 };
 
+mod backlog;
 mod backup;
 mod begin;
 mod cancel;
 mod checkpoint;
 mod claim;
+mod claimed;
 mod core;
+mod endpoints;
 mod fault;
 mod finish;
+mod gather;
 mod hands;
 mod identity;
 mod index;
@@ -47,6 +52,7 @@ mod save;
 mod schema;
 mod settle;
 mod sql;
+mod standing;
 mod sweep;
 mod walk;
 mod writer;
@@ -218,6 +224,10 @@ impl Journal for SqliteJournal {
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {
         self.ask(save::Save { attempt, saved }, true).await
+    }
+
+    async fn shorten(&self, attempt: AttemptNo, items: usize) -> Result<(), Error> {
+        self.ask(save::Shorten { attempt, items }, true).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, Error> {

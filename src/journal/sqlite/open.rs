@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault::while_opening;
@@ -13,8 +14,9 @@ use crate::journal::Error;
 /// one connection checkpoints while another writes (SQLite 3.51.3 release notes, "WAL-reset bug").
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Longest wait for another connection of this process. Only checkpoints ever wait.
-const BUSY: Duration = Duration::from_secs(2);
+/// Longest wait for another connection of this process. Only the writer ever waits, for readers
+/// that need the write-ahead log when it should start over; it tries again later.
+const BUSY: Duration = Duration::from_millis(100);
 
 /// Refuses an SQLite that must not write.
 pub(super) fn check_version() -> Result<(), Error> {
@@ -54,10 +56,14 @@ pub(super) fn writer(path: &Path) -> Result<Connection, Error> {
     // FULL syncs the log at every commit; with NORMAL the last answered commits could vanish in a
     // power cut. Checkpoints are the other connection's.
     conn.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384;
+        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -8192;
          PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY;",
     )
     .map_err(fail)?;
+    // Plans must not depend on bound values: SQLite would otherwise prepare the statements on
+    // partial indexes anew each time a value changes, which costs more than running them.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(fail)?;
     schema::migrate(&mut conn, path)?;
     Ok(conn)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::params;
 
-use super::core::{Core, Lane, Verb};
+use super::core::{Core, Verb};
 use super::fault::Fault;
 use super::reader::Reader;
 use super::rows::timestamp;
@@ -25,16 +25,20 @@ impl Verb for Pausing {
         let Some(number) = number else {
             return Ok(Paused::NoSuchSink);
         };
+        let Core {
+            endpoints,
+            sql,
+            wakes,
+            ..
+        } = &mut *core;
         let changed = if self.hand.verb == HandVerb::Pause {
             let why = why.as_deref().unwrap_or_default();
-            core.sql
-                .pause
-                .execute(params![number, at.as_millisecond(), who, why])?
+            endpoints.hold(sql, number, at.as_millisecond(), who, why)?
         } else {
-            core.wakes = true;
-            core.sql.resume.execute([number])?
+            *wakes = true;
+            endpoints.let_go(sql, number)?
         };
-        if changed == 0 {
+        if !changed {
             return Ok(Paused::Already);
         }
         note(core, Some(&self.hand))?;
@@ -53,32 +57,6 @@ pub(super) fn note(core: &mut Core<'_>, hand: Option<&Hand>) -> rusqlite::Result
         hand.why,
     ])?;
     Ok(())
-}
-
-/// Whether a sink is held back.
-pub(super) fn is_paused(core: &mut Core<'_>, sink: i64) -> rusqlite::Result<bool> {
-    core.sql.is_paused.exists([sink])
-}
-
-/// How long a lane that is about to be claimed was due and held up, which does not count towards
-/// giving up. Its first attempt is what the counting begins with.
-pub(super) fn held_up(core: &mut Core<'_>, lane: &Lane, now: i64) -> rusqlite::Result<i64> {
-    if lane.first_attempt.is_none() {
-        return Ok(0);
-    }
-    let since: Option<i64> = match lane.since {
-        Some(since) => Some(since),
-        None => core.sql.due_of.query_row([lane.head], |row| row.get(0))?,
-    };
-    Ok(since.map_or(0, |since| (now - since).max(0)))
-}
-
-/// Whether a sink is held back, as people see it.
-pub(super) fn is_held(reader: &Reader, sink: i64) -> rusqlite::Result<bool> {
-    reader
-        .conn
-        .prepare_cached("SELECT 1 FROM pause WHERE sink = ?1")?
-        .exists([sink])
 }
 
 /// The sinks that are held back.

@@ -170,14 +170,12 @@ fn matched(entry: &EventEntry) -> String {
 /// The integer of a name.
 pub(super) fn intern(core: &mut Core<'_>, text: impl AsRef<str>) -> rusqlite::Result<i64> {
     let text = text.as_ref();
-    let (known, next) = {
-        let maps = core.names.read();
-        let next = maps.names.keys().max().map_or(1, |last| last + 1);
-        (maps.numbers.get(text).copied(), next)
-    };
+    let known = core.names.read().numbers.get(text).copied();
     if let Some(number) = known {
         return Ok(number);
     }
+    let last = core.names.read().names.keys().max().copied();
+    let next = last.unwrap_or(0) + 1;
     core.sql.insert_name.execute(params![next, text])?;
     let text: Arc<str> = Arc::from(text);
     core.names.change(|maps| maps.name(next, &text));

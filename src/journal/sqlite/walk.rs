@@ -179,6 +179,8 @@ pub(super) fn operations(
 
 /// The integer of an event.
 pub(super) fn event_number(reader: &Reader, id: EventId) -> rusqlite::Result<Option<i64>> {
+    // Asked before the index: what is indexed meanwhile is looked at twice, never missed.
+    let position = position(reader);
     let indexed = match &reader.index {
         Some(index) => index.event(id).ok().flatten(),
         None => None,
@@ -199,10 +201,9 @@ pub(super) fn event_number(reader: &Reader, id: EventId) -> rusqlite::Result<Opt
     reader
         .conn
         .prepare_cached("SELECT seq FROM event WHERE seq > ?1 AND id = ?2")?
-        .query_row(
-            rusqlite::params![position(reader), id.uuid().as_bytes()],
-            |row| row.get(0),
-        )
+        .query_row(rusqlite::params![position, id.uuid().as_bytes()], |row| {
+            row.get(0)
+        })
         .optional()
 }
 
@@ -211,7 +212,7 @@ pub(super) fn delivery_by_id(
     reader: &Reader,
     id: DeliveryId,
 ) -> rusqlite::Result<Option<DeliveryRow>> {
-    // Asked before the index: what is indexed meanwhile is looked at twice, never missed.
+    // Before the index, as above.
     let position = position(reader);
     let hits = match &reader.index {
         Some(index) => index

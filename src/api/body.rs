@@ -1,0 +1,314 @@
+//! Reading a body within its bounds: bytes after inflation, and time.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use futures_util::{Stream, StreamExt};
+
+use super::content::Coding;
+use super::intake::failed;
+
+/// Bytes of a refused body that are read and thrown away before the answer: many clients only look
+/// for one when they have sent everything. Chosen.
+const THROWN_AWAY_MAX: u64 = 64 << 20;
+
+/// What a body may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// `server.body_max`: bytes, after inflation.
+    pub max: u64,
+    /// `server.body_timeout`: until the last byte is there.
+    pub patience: Duration,
+}
+
+/// Why a body was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    TooLong,
+    Late,
+    Cut,
+    NotGzip,
+}
+
+/// Reads a body to its end. What is too long is cut as soon as that is known: a body that inflates
+/// beyond the bound is not inflated further, and one that announces far too much is not read.
+///
+/// # Errors
+/// The answer to give. It closes the connection, since bytes of the body may still be on their way.
+pub(super) async fn read(
+    body: Body,
+    headers: &HeaderMap,
+    coding: Coding,
+    bounds: Bounds,
+) -> Result<Bytes, Response> {
+    let announced = announced(headers);
+    let mut taking = Taking::new(coding, bounds.max, announced);
+    let read = async {
+        if announced.is_some_and(|length| length > THROWN_AWAY_MAX.max(bounds.max)) {
+            taking.failure = Some(Failure::TooLong);
+        } else {
+            taking.all(body.into_data_stream()).await;
+        }
+    };
+    if tokio::time::timeout(bounds.patience, read).await.is_err() {
+        taking.failure.get_or_insert(Failure::Late);
+    }
+    taking.end().map_err(|why| refused(why, coding, bounds.max))
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+fn refused(why: Failure, coding: Coding, max: u64) -> Response {
+    let (status, reason) = match (why, coding) {
+        (Failure::TooLong, Coding::Plain) => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is longer than `server.body_max`, {max} bytes; send less at once"),
+        ),
+        (Failure::TooLong, Coding::Gzip) => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body inflates beyond `server.body_max`, {max} bytes; send less at once"),
+        ),
+        (Failure::Late, _) => (
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not arrive within `server.body_timeout`".to_owned(),
+        ),
+        (Failure::Cut, _) => (
+            StatusCode::BAD_REQUEST,
+            "the body ended before its announced end".to_owned(),
+        ),
+        (Failure::NotGzip, _) => (
+            StatusCode::BAD_REQUEST,
+            "the body is not whole gzip, as `Content-Encoding` says it is".to_owned(),
+        ),
+    };
+    let mut response = failed(status, reason);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
+/// A body on its way in.
+struct Taking {
+    into: Into,
+    failure: Option<Failure>,
+}
+
+enum Into {
+    Plain(Kept),
+    Gzip(Box<MultiGzDecoder<Kept>>),
+}
+
+impl Taking {
+    fn new(coding: Coding, max: u64, announced: Option<u64>) -> Self {
+        let mut kept = Kept {
+            bytes: Vec::new(),
+            max: usize::try_from(max).unwrap_or(usize::MAX),
+            is_over: false,
+        };
+        let into = match coding {
+            Coding::Plain => {
+                // Room for what is announced, and no more than may be kept; it costs nothing
+                // until bytes arrive.
+                let room = announced.unwrap_or(0).min(max);
+                kept.bytes.reserve(usize::try_from(room).unwrap_or(0));
+                Into::Plain(kept)
+            }
+            Coding::Gzip => Into::Gzip(Box::new(MultiGzDecoder::new(kept))),
+        };
+        Self {
+            into,
+            failure: None,
+        }
+    }
+
+    async fn all(&mut self, mut chunks: impl Stream<Item = Result<Bytes, axum::Error>> + Unpin) {
+        let mut seen = 0;
+        while let Some(chunk) = chunks.next().await {
+            let Ok(chunk) = chunk else {
+                self.failure.get_or_insert(Failure::Cut);
+                return;
+            };
+            seen += chunk.len() as u64;
+            if self.failure.is_none() {
+                self.failure = self.take(&chunk).err();
+            } else if seen > THROWN_AWAY_MAX {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, chunk: &[u8]) -> Result<(), Failure> {
+        let written = match &mut self.into {
+            Into::Plain(kept) => kept.write_all(chunk),
+            Into::Gzip(decoder) => decoder.write_all(chunk),
+        };
+        written.map_err(|_| self.why())
+    }
+
+    /// What an error while writing means.
+    fn why(&self) -> Failure {
+        let kept = match &self.into {
+            Into::Plain(kept) => kept,
+            Into::Gzip(decoder) => decoder.get_ref(),
+        };
+        if kept.is_over {
+            Failure::TooLong
+        } else {
+            Failure::NotGzip
+        }
+    }
+
+    fn end(mut self) -> Result<Bytes, Failure> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let ended = match &mut self.into {
+            Into::Plain(_) => Ok(()),
+            Into::Gzip(decoder) => decoder.try_finish(),
+        };
+        ended.map_err(|_| self.why())?;
+        let kept = match &mut self.into {
+            Into::Plain(kept) => kept,
+            Into::Gzip(decoder) => decoder.get_mut(),
+        };
+        Ok(std::mem::take(&mut kept.bytes).into())
+    }
+}
+
+/// Keeps what is written up to `max` bytes; what would pass that is an error, so that whoever
+/// inflates stops there.
+struct Kept {
+    bytes: Vec<u8>,
+    max: usize,
+    is_over: bool,
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.max - self.bytes.len() {
+            self.is_over = true;
+            return Err(io::Error::other("longer than may be kept"));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    async fn taken(coding: Coding, max: u64, chunks: &[&[u8]]) -> Result<Vec<u8>, (u16, String)> {
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|chunk| Ok::<_, io::Error>(chunk.to_vec()))
+            .collect();
+        let body = Body::from_stream(futures_util::stream::iter(chunks));
+        let bounds = Bounds {
+            max,
+            patience: Duration::from_secs(10),
+        };
+        match read(body, &HeaderMap::new(), coding, bounds).await {
+            Ok(bytes) => Ok(bytes.to_vec()),
+            Err(response) => {
+                let status = response.status().as_u16();
+                let text = axum::body::to_bytes(response.into_body(), 10_000).await;
+                Err((status, String::from_utf8(text.unwrap().to_vec()).unwrap()))
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_within_its_bounds_is_taken_whole() {
+        let plain = taken(Coding::Plain, 6, &[b"abc", b"def"]).await;
+        assert_eq!(plain.unwrap(), b"abcdef");
+        let packed = gzip(b"abcdef");
+        let halves = packed.split_at(11);
+        let inflated = taken(Coding::Gzip, 6, &[halves.0, halves.1]).await;
+        assert_eq!(inflated.unwrap(), b"abcdef");
+        let two = [gzip(b"abc"), gzip(b"def")].concat();
+        assert_eq!(taken(Coding::Gzip, 6, &[&two]).await.unwrap(), b"abcdef");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_names_the_limit() {
+        let (status, text) = taken(Coding::Plain, 5, &[b"abc", b"def"])
+            .await
+            .unwrap_err();
+        assert_eq!(status, 413);
+        assert!(text.contains("longer than `server.body_max`, 5 bytes"));
+        let packed = gzip(b"abcdef");
+        let (status, text) = taken(Coding::Gzip, 5, &[&packed]).await.unwrap_err();
+        assert_eq!(status, 413);
+        assert!(text.contains("inflates beyond `server.body_max`, 5 bytes"));
+    }
+
+    #[test]
+    fn a_bomb_is_cut_where_it_passes_the_bound() {
+        let bomb = gzip(&vec![0; 10 << 20]);
+        let mut taking = Taking::new(Coding::Gzip, 1_000_000, None);
+        assert_eq!(taking.take(&bomb), Err(Failure::TooLong));
+        let Into::Gzip(decoder) = &taking.into else {
+            panic!()
+        };
+        assert!(decoder.get_ref().bytes.capacity() <= 2_000_000);
+    }
+
+    #[tokio::test]
+    async fn half_gzip_and_no_gzip_are_refused() {
+        let packed = gzip(b"abcdef");
+        let mut wrong_sum = packed.clone();
+        let at = packed.len() - 6;
+        wrong_sum[at] ^= 1;
+        let trailing = [&packed[..], b"more"].concat();
+        for body in [
+            &packed[..12],
+            &packed[..4],
+            b"",
+            b"{}",
+            &wrong_sum,
+            &trailing,
+        ] {
+            let (status, text) = taken(Coding::Gzip, 100, &[body]).await.unwrap_err();
+            assert_eq!(status, 400, "{body:?}");
+            assert!(text.contains("not whole gzip"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_stops_is_late_and_one_that_is_too_long_stays_too_long() {
+        for (first, expected) in [(&b"abc"[..], 408), (b"abcdef", 413)] {
+            let first = futures_util::stream::iter([Ok::<_, io::Error>(first)]);
+            let body = Body::from_stream(first.chain(futures_util::stream::pending()));
+            let bounds = Bounds {
+                max: 5,
+                patience: Duration::from_millis(20),
+            };
+            let answer = read(body, &HeaderMap::new(), Coding::Plain, bounds).await;
+            let answer = answer.unwrap_err();
+            assert_eq!(answer.status().as_u16(), expected);
+            assert_eq!(answer.headers()[header::CONNECTION], "close");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+"""Mail over STARTTLS with a private authority and AUTH, to npm's `smtp-server`, which judges every
+recipient by itself: who accepted is mailed once, whatever becomes of the others."""
+
+import json
+import os
+import pathlib
+import queue
+import subprocess
+import tempfile
+import threading
+
+import trustme
+
+from herald import Herald, Wrong, check, failed_attach, main, outcomes
+
+PASSWORD = "correct horse battery staple"
+
+
+class MailServer:
+    def __init__(self, folder):
+        self.authority = str(folder / "ca.pem")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.authority)
+        server = authority.issue_cert("localhost")
+        certificate, key = str(folder / "cert.pem"), str(folder / "key.pem")
+        for blob in server.cert_chain_pems:
+            blob.write_to_path(certificate, append=True)
+        server.private_key_pem.write_to_path(key)
+        self.environment = {
+            **os.environ,
+            "TLS_CERT": certificate,
+            "TLS_KEY": key,
+            "SMTP_PASSWORD": PASSWORD,
+        }
+        self.told = []
+
+    def __enter__(self):
+        script = pathlib.Path(__file__).with_name("mail_server.mjs")
+        self.process = subprocess.Popen(
+            ["node", str(script)],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        ready = queue.Queue()
+
+        def read():
+            for line in self.process.stdout:
+                told = json.loads(line)
+                self.told.append(told)
+                if "port" in told:
+                    ready.put(told["port"])
+
+        threading.Thread(target=read, daemon=True).start()
+        try:
+            self.port = ready.get(timeout=30)
+        except queue.Empty:
+            raise Wrong("the mail server did not start") from None
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def mails(self, to=None):
+        mails = [one["mail"] for one in list(self.told) if "mail" in one]
+        return [mail for mail in mails if to is None or mail["to"] == [to]]
+
+
+def sink(name, server, to, more=""):
+    recipients = ", ".join(f'"{one}"' for one in to)
+    return f"""
+[sink.{name}]
+kind = "email"
+server = "localhost:{server.port}"
+username = "herald"
+password = "${{env:SMTP_PASSWORD}}"
+from = "Herald <herald@example.com>"
+to = [{recipients}]
+{more}
+"""
+
+
+def body():
+    with tempfile.TemporaryDirectory(prefix="herald-real-") as folder:
+        with MailServer(pathlib.Path(folder)) as server:
+            deliver(server)
+
+
+def deliver(server):
+    ca = f'ca = "{server.authority}"\n'
+    retry = 'retry = { first = "200ms" }\n'
+    sinks = (
+        sink("chinese", server, ["ops@example.com"], ca + 'language = "zh"')
+        + sink("refused", server, ["here@example.com", "gone@example.com"], ca)
+        + sink("deferred", server, ["now@example.com", "later@example.com"], ca + retry)
+        + sink("no-authority", server, ["nobody@example.com"])
+        + sink("wrong-password", server, ["nobody@example.com"], ca).replace(
+            "${env:SMTP_PASSWORD}", "wrong password"
+        )
+    )
+    with Herald(sinks, {"SMTP_PASSWORD": PASSWORD}) as herald:
+        event = herald.send(failed_attach(1))
+
+        def over(name):
+            return herald.delivery_when(
+                event, name, f"end of the delivery to `{name}`", lambda one: one["state"] != "pending"
+            )
+
+        chinese = over("chinese")
+        check(chinese["state"] == "delivered", "delivered over STARTTLS, with a private authority and AUTH")
+        mail = server.mails("ops@example.com")
+        check(len(mail) == 1 and mail[0]["secure"], "the server had one mail, encrypted")
+        check(
+            "失败" in mail[0]["subject"] and "AttachNetworkInterface" in mail[0]["subject"],
+            f"mailparser decodes the Chinese subject: {mail[0]['subject']}",
+        )
+        check("弹性网卡" in mail[0]["text"], "and the Chinese text")
+        logins = [one for one in server.told if "auth" in one]
+        check(logins and all(one["secure"] for one in logins), "no password crossed before TLS")
+
+        refused = over("refused")
+        check(refused["state"] == "dead", "550 for one of two recipients: the delivery is a dead letter")
+        check(
+            "gone@example.com" in refused["reason"] and "no such mailbox" in refused["reason"],
+            "which names the refused one with the server's words",
+        )
+        check("here@example.com" not in refused["reason"], "and not the other")
+        check(len(server.mails("here@example.com")) == 1, "who was mailed once")
+
+        deferred = over("deferred")
+        check(deferred["state"] == "delivered", "451 for one of two recipients: delivered in the end")
+        check(outcomes(deferred) == ["transient", "delivered"], "at the second attempt")
+        check(len(server.mails("now@example.com")) == 1, "who accepted at the first was not mailed again")
+        check(len(server.mails("later@example.com")) == 1, "and the other was mailed once")
+
+        for name, words in [("no-authority", "certificate"), ("wrong-password", "535")]:
+            fault = herald.delivery_when(
+                event,
+                name,
+                f"attempt of `{name}`",
+                lambda one: one["attempts"] and one["attempts"][0]["outcome"],
+            )
+            check(
+                outcomes(fault)[0] == "sink-fault" and fault["state"] == "pending",
+                f"{name}: the sink's fault, and the delivery waits",
+            )
+            said = fault["attempts"][0]["reason"]
+            check(words in said.lower(), f"{name}: {said}")
+        check(not server.mails("nobody@example.com"), "neither of them sent a mail")
+        told = json.dumps(herald.ask("/v1/deliveries")) + "\n".join(herald.log)
+        check(PASSWORD not in told, "the password is told nowhere")
+
+
+main(body)

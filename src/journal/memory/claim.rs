@@ -97,7 +97,7 @@ impl State {
             let Some(head) = self.first_due(ask.sink, level, now) else {
                 return;
             };
-            if self.held.contains(&ask.sink) || ask.room == 0 {
+            if self.pauses.contains_key(&ask.sink) || ask.room == 0 {
                 return;
             }
             let endpoint = ask.policy.endpoint.as_ref();

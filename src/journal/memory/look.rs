@@ -221,7 +221,7 @@ impl State {
                 .or(last_reason)
                 .filter(|reason| !reason.is_empty()),
             next_attempt,
-            charged: delivery.charged,
+            charged: delivery.earlier + delivery.charged,
             late: delivery.late,
             attempts,
         })
@@ -251,7 +251,7 @@ impl State {
         let way = self.ways.get(&sink);
         let endpoint = way.and_then(|(name, _)| self.endpoints.get(name.as_ref()?));
         let (state, until) = standing(
-            self.held.contains(&sink),
+            self.pauses.contains_key(&sink),
             endpoint.and_then(Endpoint::closed),
             way.and_then(|(_, limited)| *limited),
         );

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::state::{Attempt, Delivery, Message, OpenMessage, State};
 use crate::journal::endpoint::Verdict;
+use crate::journal::hand::HERALD;
 use crate::journal::{
     AttemptNo, CUT_OFF, Error, KILLS_MAX, Next, Saved, Settled, SettledItem, Settlement,
     TRIED_BEFORE, killed,
@@ -117,7 +118,7 @@ impl State {
         }
         if settlement.signal == Signal::Hold {
             let sink = delivery.sink;
-            self.held.insert(sink);
+            self.hold(sink, settlement.ended, HERALD, item.outcome.reason());
         }
     }
 

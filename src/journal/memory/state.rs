@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::journal::endpoint::{Denied, Endpoint, Permit};
 use crate::journal::{
-    AttemptNo, Entry, Error, EventEntry, Generation, GenerationNo, Identity, Planned, Recorded,
-    Rules, SinkNo, SubscriptionNo, Sweep, Swept, Totals,
+    AttemptNo, Entry, Error, EventEntry, Generation, GenerationNo, Hand, Identity, Pause, Planned,
+    Recorded, Rules, SinkNo, SubscriptionNo, Sweep, Swept, Totals,
 };
 
 /// Everything.
@@ -36,7 +36,9 @@ pub(super) struct State {
     /// Per sink its endpoint, and what the last claim left behind for want of a permit.
     pub(super) ways: BTreeMap<SinkNo, (Option<String>, Option<Denied>)>,
     /// Sinks that wait for a person.
-    pub(super) held: BTreeSet<SinkNo>,
+    pub(super) pauses: BTreeMap<SinkNo, Pause>,
+    /// What people did, oldest first.
+    pub(super) hands: Vec<Hand>,
     last_event: i64,
     last_delivery: i64,
     pub(super) last_attempt: i64,
@@ -71,6 +73,8 @@ pub(super) struct Delivery {
     pub(super) due: Timestamp,
     pub(super) phase: Phase,
     pub(super) charged: u32,
+    /// Charged attempts before it was replayed.
+    pub(super) earlier: u32,
     pub(super) kills: u32,
     pub(super) since: Option<Timestamp>,
     pub(super) uncounted: Duration,
@@ -270,6 +274,7 @@ impl State {
                 due: received.min(planned.expires_at),
                 phase: Phase::Due,
                 charged: 0,
+                earlier: 0,
                 kills: 0,
                 since: None,
                 uncounted: Duration::ZERO,
@@ -430,7 +435,7 @@ pub(super) fn span(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
-fn counter(totals: &mut Totals, state: DeliveryState) -> &mut u64 {
+pub(super) fn counter(totals: &mut Totals, state: DeliveryState) -> &mut u64 {
     match state {
         DeliveryState::Pending => &mut totals.pending,
         DeliveryState::Delivered => &mut totals.delivered,

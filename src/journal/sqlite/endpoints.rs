@@ -17,7 +17,8 @@ pub(super) struct Endpoints {
     /// As it was before the running group; `None` for what the group made.
     endpoints_before: HashMap<i64, Option<Endpoint>>,
     ways_before: HashMap<i64, Option<Way>>,
-    held_before: Vec<i64>,
+    /// Sinks that were held or let go, and whether they were held before, in order.
+    held_before: Vec<(i64, bool)>,
 }
 
 /// A sink's endpoint, and whether the last claim left something behind for want of a permit.
@@ -103,19 +104,31 @@ impl Endpoints {
         self.held.contains(&sink)
     }
 
-    /// Holds a sink until a person lets it go.
+    /// Holds a sink until a person lets it go; false where it is held already, which then stands.
     pub(super) fn hold(
         &mut self,
         sql: &mut Statements<'_>,
         sink: i64,
         at: i64,
+        who: &str,
         why: &str,
-    ) -> rusqlite::Result<()> {
-        sql.hold_sink.execute(params![sink, at, why])?;
-        if self.held.insert(sink) {
-            self.held_before.push(sink);
+    ) -> rusqlite::Result<bool> {
+        sql.hold_sink.execute(params![sink, at, who, why])?;
+        let changed = self.held.insert(sink);
+        if changed {
+            self.held_before.push((sink, false));
         }
-        Ok(())
+        Ok(changed)
+    }
+
+    /// Lets a sink go; false where nobody held it.
+    pub(super) fn let_go(&mut self, sql: &mut Statements<'_>, sink: i64) -> rusqlite::Result<bool> {
+        sql.let_go_sink.execute([sink])?;
+        let changed = self.held.remove(&sink);
+        if changed {
+            self.held_before.push((sink, true));
+        }
+        Ok(changed)
     }
 
     /// Writes the rows that the group changed.
@@ -176,8 +189,12 @@ impl Endpoints {
                 self.ways.remove(&sink);
             }
         }
-        for sink in self.held_before.drain(..) {
-            self.held.remove(&sink);
+        for (sink, before) in self.held_before.drain(..).rev() {
+            if before {
+                self.held.insert(sink);
+            } else {
+                self.held.remove(&sink);
+            }
         }
     }
 }

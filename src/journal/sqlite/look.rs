@@ -187,8 +187,8 @@ fn waiting(reader: &Reader, into: &mut DeliveryRow, sink: i64) -> rusqlite::Resu
     let found = reader
         .conn
         .prepare_cached(
-            "SELECT attempt, started, message, phase, coalesce(again, due), charged, last, late \
-             FROM lane WHERE head = ?1",
+            "SELECT attempt, started, message, phase, coalesce(again, due), charged + earlier, last, \
+             late FROM lane WHERE head = ?1",
         )?
         .query_row([number], |row| {
             into.charged = row.get(5)?;

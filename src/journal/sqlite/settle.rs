@@ -9,6 +9,7 @@ use super::finish::{DEAD, DELIVERED, Ending, finish_before, forget_message};
 use super::gather;
 use super::rows::{outcome_number, phase_number};
 use crate::journal::endpoint::Verdict;
+use crate::journal::hand::HERALD;
 use crate::journal::{Next, Settled, SettledItem, Settlement};
 
 /// An attempt to close.
@@ -88,7 +89,7 @@ fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(
         if settlement.signal == Signal::Hold {
             let why = item.outcome.reason();
             let Core { endpoints, sql, .. } = &mut *core;
-            endpoints.hold(sql, lane.sink, ended, why)?;
+            endpoints.hold(sql, lane.sink, ended, HERALD, why)?;
         }
     }
     for (lane, ending) in over {

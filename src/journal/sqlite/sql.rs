@@ -60,7 +60,7 @@ statements! {
     delete_checkpoint: "DELETE FROM checkpoint WHERE message = ?1";
 
     insert_attempt: "INSERT INTO attempt (seq, number, message, leader, delivery, previous, started, ended, outcome, charged, words) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    insert_finish: "INSERT INTO finish (delivery, state, at, attempt, charged, reason, late) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    insert_finish: "INSERT INTO finish (delivery, state, at, attempt, charged, reason, late) VALUES (?1, ?2, ?3, ?4, ?5 + coalesce((SELECT earlier FROM lane WHERE head = ?1), 0), ?6, ?7)";
     delete_lane: "DELETE FROM lane WHERE head = ?1";
     again_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, charged = ?4, kills = ?5, since = NULL, uncounted = ?6, first_attempt = ?7, message = ?8, composed = ?9, kept = ?10, last = ?11, again = ?12 WHERE head = ?1";
     pass_lane: "UPDATE lane SET key = NULL, late = 1, due = ?2, again = NULL WHERE head = ?1";
@@ -76,7 +76,6 @@ statements! {
     insert_endpoint: "INSERT INTO endpoint (seq, name) VALUES (?1, ?2)";
     write_endpoint: "UPDATE endpoint SET starts = ?2, per = ?3, penalty_until = ?4, faults = ?5, probe_at = ?6 WHERE seq = ?1";
     write_way: "INSERT INTO way (sink, endpoint, limited, until) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (sink) DO UPDATE SET endpoint = excluded.endpoint, limited = excluded.limited, until = excluded.until";
-    hold_sink: "INSERT INTO pause (sink, at, who, why) VALUES (?1, ?2, 'herald', ?3) ON CONFLICT DO NOTHING";
 
     old_events: "SELECT seq, received, first_delivery, deliveries FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     event_from: "SELECT seq, received FROM event WHERE seq >= ?1 ORDER BY seq LIMIT 1";
@@ -96,6 +95,22 @@ statements! {
 
     write_counter: "UPDATE counter SET events = ?1, planned = ?2, delivered = ?3, dead = ?4, suppressed = ?5, pending = ?6, removed = ?7, next_event = ?8, next_delivery = ?9, next_attempt = ?10, next_claim = ?11, next_operation = ?12, identities_from = ?13, swept = ?14 WHERE one = 1";
     write_backlog: "INSERT INTO backlog (sink, pending) VALUES (?1, ?2) ON CONFLICT (sink) DO UPDATE SET pending = pending + excluded.pending";
+
+    hold_sink: "INSERT INTO pause (sink, at, who, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    let_go_sink: "DELETE FROM pause WHERE sink = ?1";
+    insert_hand: "INSERT INTO hand (at, who, verb, what, why) VALUES (?1, ?2, ?3, ?4, ?5)";
+    end_of: "SELECT state, attempt, charged FROM finish WHERE delivery = ?1";
+    replayed_delivery: "SELECT d.sink, d.level, d.expires, e.received FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
+    replay_lane: "INSERT INTO lane (head, sink, level, due, phase, expires, message, composed, kept, last, earlier) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10)";
+    attempt_made: "SELECT message, leader, started, outcome, previous FROM attempt WHERE seq = ?1";
+    follows: "SELECT 1 FROM attempt WHERE seq = ?1 AND leader = ?2";
+    stored_message: "SELECT composed, members IS NOT NULL, frozen, text IS NOT NULL FROM message WHERE number = ?1";
+    stored_progress: "SELECT 1 FROM checkpoint WHERE message = ?1";
+    copy_progress: "INSERT INTO checkpoint (message, bytes) SELECT ?2, bytes FROM checkpoint WHERE message = ?1";
+    in_flight: "SELECT attempt IS NOT NULL FROM lane WHERE head = ?1";
+    queued_for: "SELECT sink FROM queue WHERE delivery = ?1";
+    next_lanes: "SELECT head, expires, attempt IS NOT NULL FROM lane WHERE head > ?1 ORDER BY head LIMIT ?2";
+    delivery_names: "SELECT e.id, d.subscription, d.sink FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
 
     insert_name: "INSERT INTO name (seq, text) VALUES (?1, ?2)";
     insert_subscription: "INSERT INTO subscription (seq, name, text) VALUES (?1, ?2, ?3)";

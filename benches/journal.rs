@@ -208,10 +208,7 @@ fn in_turn(dir: &Path, events: usize, runtime: &tokio::runtime::Runtime) -> Dura
 async fn claim(journal: &SqliteJournal, rules: &Generation, now: Timestamp) -> Vec<Claimed> {
     let request = ClaimRequest {
         now,
-        room: vec![Room {
-            sink: rules.sinks[0],
-            messages: 64,
-        }],
+        room: vec![Room::plain(rules.sinks[0], 64)],
     };
     journal.claim(request).await.unwrap().messages
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::delivery::{Order, Overflow};
 use crate::ids::{EndpointId, MessageId};
-use crate::notification::{Item, Notification};
+use crate::notification::{Item, Notification, Rendered};
 use crate::outcome::Outcomes;
 use crate::settings::Table;
 
@@ -25,6 +25,13 @@ pub trait Sink: Send + Sync {
     fn body(&self, message: MessageId, items: &[Item]) -> Option<String> {
         let _ = (message, items);
         None
+    }
+
+    /// Whether this text can be sent whole. Of a new message of several items that cannot, only as
+    /// many are sent as can; a single item's text the sink must cut by itself.
+    fn fits(&self, message: MessageId, rendered: &Rendered) -> bool {
+        let _ = (message, rendered);
+        true
     }
 
     /// Tries once to hand the notification to the far side.

@@ -9,7 +9,7 @@ use herald_model::{RetrySchedule, Sink};
 
 use crate::config;
 use crate::intake::Limits;
-use crate::journal::{GenerationNo, SinkNo, SubscriptionNo};
+use crate::journal::{GenerationNo, Policy, SinkNo, SubscriptionNo};
 use crate::plan::{Subscription, Subscriptions};
 use crate::render::{Setting, Templates};
 
@@ -58,6 +58,8 @@ pub struct WayOut {
     pub sink: Box<dyn Sink>,
     /// Attempts at a time.
     pub concurrency: u32,
+    /// How its messages are put together and when they may start.
+    pub policy: Arc<Policy>,
     /// When to try again.
     pub retry: RetrySchedule,
     /// Templates of the sink.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::reading::{Key, Reading};
+use super::reading::{Form, Key, Reading};
 use crate::duration;
 
 /// The value of a key, before it is said what its absence means.
@@ -13,6 +13,7 @@ pub struct Found<'t, T> {
     pub(super) path: String,
     /// Of the table, for saying where a key is missing.
     pub(super) table_span: Range<usize>,
+    pub(super) form: Form,
     pub(super) state: State<T>,
 }
 
@@ -29,6 +30,7 @@ impl<T> Found<'_, T> {
         self.reading.note_key(Key {
             path: self.path,
             default: None,
+            form: self.form,
         });
         match self.state {
             State::Given(value) => Some(value),
@@ -58,6 +60,7 @@ impl<T: Written> Found<'_, T> {
         self.reading.note_key(Key {
             path: self.path,
             default: Some(default.written()),
+            form: self.form,
         });
         match self.state {
             State::Given(value) => value,

@@ -16,7 +16,7 @@ mod table;
 mod text;
 
 pub use found::{Found, Written};
-pub use reading::{Environment, Key, Mistake, Reading, Severity, did_you_mean};
+pub use reading::{Environment, Form, Key, Mistake, Reading, Severity, did_you_mean};
 pub use table::Table;
 
 #[cfg(test)]

@@ -31,6 +31,33 @@ pub struct Key {
     pub path: String,
     /// What holds without it, as TOML; `None` where there is no default.
     pub default: Option<String>,
+    /// What may stand there.
+    pub form: Form,
+}
+
+/// What may stand under a key, for descriptions of the whole file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// A string.
+    Text,
+    /// A list of strings, or one string.
+    Texts,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number, from and to.
+    Number(u64, u64),
+    /// A number.
+    Fraction,
+    /// A duration such as `"10s"`.
+    Duration,
+    /// A list of durations.
+    Durations,
+    /// A size such as `"64 KiB"`.
+    Size,
+    /// One of these words.
+    Word(Vec<String>),
+    /// Something with a grammar of its own: a table, a list of tables, a pattern.
+    Own,
 }
 
 /// Where `${env:…}` and `${file:…}` lead.

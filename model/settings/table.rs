@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use url::Url;
 
 use super::found::{Found, State};
-use super::reading::{Key, Reading, did_you_mean};
+use super::reading::{Form, Key, Reading, did_you_mean};
 use super::text::{Unresolved, resolve};
 use crate::duration;
 use crate::secret::Secret;
@@ -82,14 +82,14 @@ impl<'t> Table<'t> {
 
     /// Text, with references resolved. Empty text is refused.
     pub fn text(&self, key: &str) -> Found<'t, String> {
-        self.read(key, "a string", |value| {
+        self.read(key, Form::Text, |value| {
             self.string(value).and_then(not_empty)
         })
     }
 
     /// Text that must not be seen.
     pub fn secret(&self, key: &str) -> Found<'t, Secret> {
-        self.read(key, "a string", |value| {
+        self.read(key, Form::Text, |value| {
             self.string(value)
                 .and_then(not_empty)
                 .map(|text| text.map(Secret::new))
@@ -98,13 +98,13 @@ impl<'t> Table<'t> {
 
     /// A list of texts; a single text stands for a list of one.
     pub fn texts(&self, key: &str) -> Found<'t, Vec<String>> {
-        self.list(key, "a list of strings", Ok)
+        self.list(key, "a list of strings", Form::Texts, Ok)
     }
 
     /// A list of networks; a bare address is a network of one. Host bits are masked, since
     /// vendors print such ranges.
     pub fn networks(&self, key: &str) -> Found<'t, Vec<IpNet>> {
-        self.list(key, "a list of networks", |text| {
+        self.list(key, "a list of networks", Form::Texts, |text| {
             let net = text.parse::<IpNet>().ok();
             net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
                 .map(|net| net.trunc())
@@ -114,7 +114,7 @@ impl<'t> Table<'t> {
 
     /// An address of the web.
     pub fn url(&self, key: &str) -> Found<'t, Url> {
-        self.read(key, "a URL", |value| {
+        self.read(key, Form::Text, |value| {
             let Some(text) = self.string(value)? else {
                 return Ok(None);
             };
@@ -130,7 +130,7 @@ impl<'t> Table<'t> {
 
     /// `true` or `false`.
     pub fn flag(&self, key: &str) -> Found<'t, bool> {
-        self.read(key, "true or false", |value| match value {
+        self.read(key, Form::Flag, |value| match value {
             DeValue::Boolean(flag) => Ok(Some(*flag)),
             other => Err(unlike("true or false", other)),
         })
@@ -138,7 +138,8 @@ impl<'t> Table<'t> {
 
     /// A whole number in `range`.
     pub fn number(&self, key: &str, range: RangeInclusive<u64>) -> Found<'t, u64> {
-        self.read(key, "a whole number", |value| {
+        let form = Form::Number(*range.start(), *range.end());
+        self.read(key, form, |value| {
             let DeValue::Integer(integer) = value else {
                 return Err(unlike("a whole number", value));
             };
@@ -159,7 +160,7 @@ impl<'t> Table<'t> {
 
     /// A number with a fraction.
     pub fn fraction(&self, key: &str) -> Found<'t, f64> {
-        self.read(key, "a number", |value| {
+        self.read(key, Form::Fraction, |value| {
             let text = match value {
                 DeValue::Float(float) => float.as_str(),
                 DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
@@ -173,7 +174,7 @@ impl<'t> Table<'t> {
 
     /// A duration such as `"10s"`, in `range`.
     pub fn duration(&self, key: &str, range: RangeInclusive<Duration>) -> Found<'t, Duration> {
-        self.read(key, "a duration", |value| {
+        self.read(key, Form::Duration, |value| {
             let Some(text) = self.string(value)? else {
                 return Ok(None);
             };
@@ -188,12 +189,14 @@ impl<'t> Table<'t> {
 
     /// A list of durations.
     pub fn durations(&self, key: &str) -> Found<'t, Vec<Duration>> {
-        self.list(key, "a list of durations", |text| duration::parse(&text))
+        self.list(key, "a list of durations", Form::Durations, |text| {
+            duration::parse(&text)
+        })
     }
 
     /// A size such as `"256 KiB"`, in bytes, in `range`.
     pub fn size(&self, key: &str, range: RangeInclusive<u64>) -> Found<'t, u64> {
-        self.read(key, "a size", |value| {
+        self.read(key, Form::Size, |value| {
             let Some(text) = self.string(value)? else {
                 return Ok(None);
             };
@@ -211,7 +214,8 @@ impl<'t> Table<'t> {
 
     /// One of a few words.
     pub fn word<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Found<'t, T> {
-        self.read(key, "a word", |value| {
+        let words = choices.iter().map(|(word, _)| (*word).to_owned()).collect();
+        self.read(key, Form::Word(words), |value| {
             let Some(text) = self.string(value)? else {
                 return Ok(None);
             };
@@ -232,7 +236,7 @@ impl<'t> Table<'t> {
 
     /// A path, relative to the file.
     pub fn file(&self, key: &str) -> Found<'t, PathBuf> {
-        self.read(key, "a path", |value| {
+        self.read(key, Form::Text, |value| {
             let text = self.string(value).and_then(not_empty)?;
             Ok(text.map(|text| self.reading.resolve(&text)))
         })
@@ -312,6 +316,7 @@ impl<'t> Table<'t> {
         self.reading.note_key(Key {
             path: self.path_of(key),
             default,
+            form: Form::Own,
         });
     }
 
@@ -344,7 +349,7 @@ impl<'t> Table<'t> {
     fn read<T>(
         &self,
         key: &str,
-        wanted: &str,
+        form: Form,
         parse: impl FnOnce(&DeValue<'_>) -> Result<Option<T>, String>,
     ) -> Found<'t, T> {
         let state = match self.raw(key) {
@@ -353,11 +358,6 @@ impl<'t> Table<'t> {
                 Ok(Some(parsed)) => State::Given(parsed),
                 Ok(None) => State::Unusable,
                 Err(what) => {
-                    let what = if what.is_empty() {
-                        format!("must be {wanted}")
-                    } else {
-                        what
-                    };
                     self.reading
                         .mistake(value.span(), format!("`{}`: {what}", self.path_of(key)));
                     State::Unusable
@@ -368,6 +368,7 @@ impl<'t> Table<'t> {
             reading: self.reading,
             path: self.path_of(key),
             table_span: self.span(),
+            form,
             state,
         }
     }
@@ -376,9 +377,10 @@ impl<'t> Table<'t> {
         &self,
         key: &str,
         wanted: &'static str,
+        form: Form,
         parse: impl Fn(String) -> Result<T, String>,
     ) -> Found<'t, Vec<T>> {
-        self.read(key, wanted, |value| {
+        self.read(key, form, |value| {
             let DeValue::Array(items) = value else {
                 return Ok(
                     match self.string(value).map_err(|_| unlike(wanted, value))? {

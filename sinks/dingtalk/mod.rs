@@ -21,7 +21,8 @@ use async_trait::async_trait;
 use herald_model::delivery::{Order, Overflow};
 use herald_model::sink::SinkDefaults;
 use herald_model::{
-    EndpointId, Markup, Notification, Outcome, Outcomes, Progress, Secret, Sink, SinkKind,
+    EndpointId, Markup, MessageId, Notification, Outcome, Outcomes, Progress, Rendered, Secret,
+    Sink, SinkKind,
 };
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -73,6 +74,10 @@ impl Sink for DingTalk {
             payload::Form::Text => Markup::Plain,
             payload::Form::Markdown | payload::Form::ActionCard => Markup::DingTalk,
         }
+    }
+
+    fn fits(&self, message: MessageId, rendered: &Rendered) -> bool {
+        payload::fits(rendered, &self.additions, message)
     }
 
     async fn deliver(&self, notification: &Notification, _progress: &Progress<'_>) -> Outcomes {

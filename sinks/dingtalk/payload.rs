@@ -87,20 +87,27 @@ struct At<'a> {
     is_at_all: bool,
 }
 
-/// The encoded body, at most [`BODY_AT_MOST`] bytes long.
-pub(super) fn body(rendered: &Rendered, additions: &Additions, uuid: MessageId) -> String {
-    let uuid = uuid.to_string();
+/// Whether nothing would be cut.
+pub(super) fn fits(rendered: &Rendered, additions: &Additions, uuid: MessageId) -> bool {
+    whole(rendered, additions, uuid).len() <= BODY_AT_MOST
+}
+
+fn whole(rendered: &Rendered, additions: &Additions, uuid: MessageId) -> String {
     let title = one_line(&rendered.title, TITLE_AT_MOST);
     let suffix = suffix(&rendered.text, additions);
-    let whole = encode(
-        additions,
-        &title,
-        &format!("{}{suffix}", rendered.text),
-        &uuid,
-    );
+    let text = format!("{}{suffix}", rendered.text);
+    encode(additions, &title, &text, &uuid.to_string())
+}
+
+/// The encoded body, at most [`BODY_AT_MOST`] bytes long.
+pub(super) fn body(rendered: &Rendered, additions: &Additions, uuid: MessageId) -> String {
+    let whole = whole(rendered, additions, uuid);
     if whole.len() <= BODY_AT_MOST {
         return whole;
     }
+    let uuid = uuid.to_string();
+    let title = one_line(&rendered.title, TITLE_AT_MOST);
+    let suffix = suffix(&rendered.text, additions);
     let too_many = whole.len() - BODY_AT_MOST;
     let suffix =
         format!("\n\n… 内容过长，已截断 (cut: {too_many} bytes over DingTalk's limit){suffix}");

@@ -229,8 +229,11 @@ pub struct SinkView {
     pub kind: Option<&'static str>,
     /// What its limits protect.
     pub endpoint: Option<String>,
-    /// `ready`, or `held` when it is gone from the configuration while deliveries wait.
+    /// `ready`, `limited`, `penalty`, `broken` or `held`; `held` too when it is gone from the
+    /// configuration while deliveries wait.
     pub state: &'static str,
+    /// Until when it may not be used, where that is a time.
+    pub until: Option<Timestamp>,
     /// Deliveries that wait for it.
     pub pending: u64,
     /// Receive time of the oldest of them.
@@ -255,6 +258,7 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
             kind: Some(way_out.kind),
             endpoint: Some(way_out.sink.endpoint().to_string()),
             state: "ready",
+            until: None,
             pending: 0,
             oldest: None,
         };
@@ -266,6 +270,7 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
             kind: None,
             endpoint: None,
             state: "held",
+            until: None,
             pending: 0,
             oldest: None,
         };
@@ -273,6 +278,9 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
             continue;
         }
         let view = views.entry(row.name.to_string()).or_insert_with(held);
+        if view.kind.is_some() {
+            (view.state, view.until) = (row.state.as_str(), row.until);
+        }
         view.pending = row.pending;
         view.oldest = row.oldest;
     }

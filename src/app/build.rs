@@ -2,16 +2,29 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use herald_model::delivery::Overflow;
 use jiff::Timestamp;
 
 use super::Error;
 use crate::api::{Access, SourceAccess};
 use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
-use crate::journal::{Generation, Journal, Rules, SinkNo};
+use crate::journal::{Digest, Generation, Journal, Limit, Policy, Rules, SinkNo};
 use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Part, Setting, Templates};
+
+/// One in so many messages of a limit is kept for WARN and above: of DingTalk's 18 it is 3. Chosen:
+/// a flood of INFO must not keep the one WARN in it waiting.
+const RESERVE: u32 = 6;
+
+/// When deliveries go as a digest, and how many at most. Chosen: after five seconds nobody watches
+/// the single message any more; of the items, those stay that the sink has room for.
+const DIGEST: Digest = Digest {
+    after: Duration::from_secs(5),
+    items_max: 200,
+};
 
 /// Makes the sinks, writes the rules down and puts both together. Nothing is spawned and nobody is
 /// contacted, so a reload that fails leaves nothing behind.
@@ -105,6 +118,7 @@ fn way_out(
         number,
         name: Arc::clone(name),
         kind: settings.kind,
+        policy: Arc::new(policy(&settings.policy, &*sink)),
         sink,
         concurrency: settings.policy.concurrency,
         retry: settings.policy.retry.clone(),
@@ -116,6 +130,28 @@ fn way_out(
             console_url: Some(console_url.trim_end_matches('/').to_owned()),
         },
     })
+}
+
+/// How the journal makes messages for a sink.
+fn policy(settings: &config::SinkPolicy, sink: &dyn herald_model::Sink) -> Policy {
+    let limit = settings.limit.map(|limit| Limit {
+        messages: limit.messages,
+        per: limit.per,
+        in_flight: settings.concurrency,
+        reserve: limit.messages / RESERVE,
+    });
+    let digest = match settings.overflow {
+        Overflow::Digest => Some(DIGEST),
+        Overflow::Wait => None,
+    };
+    Policy {
+        endpoint: Some(sink.endpoint()),
+        limit,
+        together: settings.together,
+        digest,
+        lane_patience: settings.lane_patience,
+        max_backlog: settings.max_backlog,
+    }
 }
 
 fn compile(texts: &config::Templates, place: impl Fn() -> String) -> Result<Templates, Error> {

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use herald_model::EventId;
-use herald_rules::Pattern;
-use herald_rules::json::{self, Limits, Value};
+use herald_rules::json::{self, Limits};
+use herald_rules::{Index, Pattern, Scratch};
 use uuid::Uuid;
 
 use super::Failure;
@@ -28,6 +29,11 @@ pub(super) struct Arguments {
 
 /// Bytes asked of a file at a time. Chosen: large enough that reading is not what takes time.
 const CHUNK: usize = 1 << 20;
+
+/// As deep as the reader goes: what `match` is given is the user's own.
+const LIMITS: Limits = Limits {
+    depth_max: Limits::DEPTH_CEILING,
+};
 
 /// Longest document in bytes; bounds the memory that a broken stream may take. Chosen.
 const DOCUMENT_MAX: usize = 64 << 20;
@@ -55,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn search(arguments: &Arguments, found: &mut Found) -> Result<(), Failure> {
-    let pattern = pattern(&arguments.pattern)?;
+    let mut matcher = Matcher::new(&pattern(&arguments.pattern)?, arguments.envelope);
     let mut out = BufWriter::new(io::stdout().lock());
     let names: Vec<String> = match arguments.files.as_slice() {
         [] => vec!["-".to_owned()],
@@ -70,19 +76,20 @@ fn search(arguments: &Arguments, found: &mut Found) -> Result<(), Failure> {
             path => File::open(path).map(|file| Box::new(file) as Box<dyn Read>),
         };
         let done = opened.and_then(|input| {
-            documents(input, &mut |offset, document| match document {
-                Ok(value) => {
-                    if holds(&pattern, &value, arguments.envelope, &name, offset, found) {
+            documents(input, &mut |offset, document| {
+                match document.and_then(|document| matcher.hit(document)) {
+                    Ok(Some(line)) => {
                         found.matches += 1;
-                        writeln!(out, "{value}")?;
+                        out.write_all(line.as_bytes())?;
+                        out.write_all(b"\n")?;
                     }
-                    Ok(())
+                    Ok(None) => {}
+                    Err(why) => {
+                        eprintln!("herald: {name}: {why} (document at byte {offset})");
+                        found.errors += 1;
+                    }
                 }
-                Err(why) => {
-                    eprintln!("herald: {name}: {why} (document at byte {offset})");
-                    found.errors += 1;
-                    Ok(())
-                }
+                Ok(())
             })
         });
         match done {
@@ -100,28 +107,59 @@ fn search(arguments: &Arguments, found: &mut Found) -> Result<(), Failure> {
     }
 }
 
-fn holds(
-    pattern: &Pattern,
-    value: &Value,
+/// Tests documents against the pattern, by way of the index: bytes that the pattern does not ask
+/// for are stepped over.
+struct Matcher {
+    index: Index,
+    scratch: Scratch,
     envelope: bool,
-    name: &str,
-    offset: u64,
-    found: &mut Found,
-) -> bool {
-    if !envelope {
-        return pattern.evaluate(value);
-    }
-    match intake::decode(value, false, None) {
-        Ok(draft) => {
-            let id = EventId::from_uuid(Uuid::nil());
-            pattern.evaluate(&draft.seal(id, "match", clock::now()).value)
-        }
-        Err(refusal) => {
-            eprintln!("herald: {name}: {refusal} (document at byte {offset})");
-            found.errors += 1;
-            false
+}
+
+impl Matcher {
+    fn new(pattern: &Pattern, envelope: bool) -> Self {
+        let mut builder = Index::builder();
+        builder.limits(LIMITS).insert(0, pattern);
+        Self {
+            index: builder.build(),
+            scratch: Scratch::default(),
+            envelope,
         }
     }
+
+    /// The document on one line, if it matches.
+    fn hit(&mut self, document: &[u8]) -> Result<Option<String>, String> {
+        let sealed = match self.envelope {
+            false => None,
+            true => Some(canonical(document)?),
+        };
+        let tested = sealed.as_ref().map_or(document, |text| text.as_bytes());
+        let found = self
+            .index
+            .matches(tested, &mut self.scratch)
+            .map_err(|e| e.to_string())?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        if document.contains(&b'\n') {
+            let value = json::parse(document, LIMITS)
+                .map_err(|error| error.to_string())?
+                .value;
+            return Ok(Some(value.to_string()));
+        }
+        Ok(Some(String::from_utf8_lossy(document).into_owned()))
+    }
+}
+
+/// The canonical form of an event in whatever shape.
+fn canonical(document: &[u8]) -> Result<Arc<str>, String> {
+    let value = json::parse(document, LIMITS)
+        .map_err(|error| error.to_string())?
+        .value;
+    let draft = intake::decode(&value, false, None).map_err(|refusal| refusal.reason)?;
+    Ok(draft
+        .seal(EventId::from_uuid(Uuid::nil()), "match", clock::now())
+        .event
+        .text)
 }
 
 fn pattern(path: &Path) -> Result<Pattern, Failure> {
@@ -147,31 +185,22 @@ fn pattern(path: &Path) -> Result<Pattern, Failure> {
     })
 }
 
+/// Takes the offset of a document, and its bytes or why they are none.
+type Each<'a> = dyn FnMut(u64, Result<&[u8], String>) -> io::Result<()> + 'a;
+
 /// Calls `each` with every document of the stream and its offset, holding one at a time. A document
 /// that cannot be read is reported and skipped to the end of its line.
-fn documents(
-    mut input: impl Read,
-    each: &mut dyn FnMut(u64, Result<Value, String>) -> io::Result<()>,
-) -> io::Result<()> {
-    let limits = Limits {
-        depth_max: Limits::DEPTH_CEILING,
-    };
+fn documents(mut input: impl Read, each: &mut Each<'_>) -> io::Result<()> {
     let mut buffer = Vec::new();
     let mut start = 0;
     let mut offset = 0_u64;
     let mut complete = false;
     loop {
-        match json::next_document(&buffer[start..], limits, complete) {
+        match json::next_document(&buffer[start..], LIMITS, complete) {
             Ok(None) if complete => return Ok(()),
             Ok(Some(place)) => {
-                let document = json::parse(&buffer[start..][place.clone()], limits);
                 let at = offset + place.start as u64;
-                each(
-                    at,
-                    document
-                        .map(|parsed| parsed.value)
-                        .map_err(|error| error.to_string()),
-                )?;
+                each(at, Ok(&buffer[start..][place.clone()]))?;
                 start += place.end;
                 offset += place.end as u64;
                 continue;
@@ -184,8 +213,9 @@ fn documents(
                 }
             }
             Err(error) => {
-                each(offset, Err(error.to_string()))?;
                 let rest = &buffer[start..];
+                let space = rest.len() - rest.trim_ascii_start().len();
+                each(offset + space as u64, Err(error.to_string()))?;
                 let from = error.offset.min(rest.len());
                 let skip = match rest[from..].iter().position(|byte| *byte == b'\n') {
                     Some(line_end) => from + line_end + 1,

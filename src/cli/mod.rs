@@ -84,9 +84,8 @@ enum Command {
     /// Copy the journal while it is in use
     #[command(hide = true)]
     Backup(NotBuilt),
-    /// Print the JSON Schema of the configuration
-    #[command(hide = true)]
-    Schema(NotBuilt),
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
 }
 
 /// A command of the contract whose machinery is not there; it takes anything and says so.
@@ -125,7 +124,7 @@ pub fn run() -> ExitCode {
         Command::Cancel(_) => not_built("cancel"),
         Command::Sink(_) => not_built("sink"),
         Command::Backup(_) => not_built("backup"),
-        Command::Schema(_) => not_built("schema"),
+        Command::Schema => schema(),
         Command::Check(arguments) => check::run(&arguments),
         Command::Match(arguments) => return r#match::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -199,6 +198,12 @@ fn help(topic: Option<&str>) -> Done {
             ));
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn schema() -> Done {
+    let schema = crate::config::schema(herald_sinks::ALL);
+    println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)
 }
 

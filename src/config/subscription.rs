@@ -1,5 +1,6 @@
 //! `[[subscription]]`: who wants to hear of which events.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use herald_rules::Pattern;
 
 use super::condition;
 use super::reading::{File, items_of, with_places};
+use super::shadow;
 use super::sink::Sinks;
 use super::templates::{self, Templates};
 
@@ -72,11 +74,15 @@ pub(super) struct Known {
 pub(super) fn read_all<'t>(file: &File<'t>, root: &Table<'t>, sinks: &Sinks<'_>) -> Subscriptions {
     root.note("subscription", None);
     let mut read = Vec::new();
+    let mut places = Vec::new();
     let mut known: Option<Vec<Known>> = Some(Vec::new());
     for table in root.tables("subscription") {
         let name = name(&table, known.as_deref().unwrap_or_default());
         let to = to(&table, sinks);
-        read.extend(read_one(file, &table, name.as_deref(), to.clone()));
+        if let Some(one) = read_one(file, &table, name.as_deref(), to.clone()) {
+            places.push(place(&table));
+            read.push(one);
+        }
         known = match (known, name) {
             (Some(mut known), Some(name)) => {
                 known.push(Known { name, to });
@@ -86,7 +92,17 @@ pub(super) fn read_all<'t>(file: &File<'t>, root: &Table<'t>, sinks: &Sinks<'_>)
         };
         table.finish();
     }
+    let placed: Vec<_> = read.iter().zip(places).collect();
+    shadow::warn(root.reading(), &placed);
     Subscriptions { read, known }
+}
+
+/// Where the condition stands, or the name of a subscription without one.
+fn place(table: &Table<'_>) -> Range<usize> {
+    let key = ["when", "pattern", "name"]
+        .into_iter()
+        .find(|key| table.names().any(|name| name == *key));
+    table.span_of(key.unwrap_or("name"))
 }
 
 fn read_one<'t>(

@@ -12,8 +12,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::decide;
-use crate::clock;
+use super::{Clock, decide};
 use crate::in_force::WayOut;
 use crate::intake;
 use crate::journal::{AttemptNo, Claimed, Error, Journal, Next, Saved, SettledItem, Settlement};
@@ -30,15 +29,16 @@ const SETTLE_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration
 pub(super) async fn attempt(
     journal: &dyn Journal,
     way_out: &WayOut,
-    claimed: Claimed,
+    mut claimed: Claimed,
     started: Timestamp,
+    clock: &Clock,
     cut: &CancellationToken,
 ) {
-    let outcomes = match prepare(journal, way_out, &claimed, started).await {
+    let outcomes = match prepare(journal, way_out, &mut claimed, started).await {
         Ok(notification) => deliver(journal, way_out, &claimed, &notification, cut).await,
         Err(why) => Outcome::transient(why).into(),
     };
-    let ended = clock::now();
+    let ended = clock();
     let settlement = settlement(way_out, &claimed, &outcomes, started, ended);
     tell(way_out, &claimed, &settlement);
     settle(journal, settlement, cut).await;
@@ -49,7 +49,7 @@ pub(super) async fn attempt(
 async fn prepare(
     journal: &dyn Journal,
     way_out: &WayOut,
-    claimed: &Claimed,
+    claimed: &mut Claimed,
     started: Timestamp,
 ) -> Result<Notification, String> {
     let items = claimed.items.iter().map(|item| {
@@ -61,7 +61,7 @@ async fn prepare(
             event: Arc::new(event),
         })
     });
-    let items: Vec<Item> = items.collect::<Result<_, String>>()?;
+    let mut items: Vec<Item> = items.collect::<Result<_, String>>()?;
     let frozen = claimed
         .frozen
         .as_deref()
@@ -69,18 +69,7 @@ async fn prepare(
     let rendered: Rendered = match frozen {
         Some(rendered) => rendered,
         None => {
-            let first = items
-                .first()
-                .map(|item| &*item.subscription)
-                .unwrap_or_default();
-            let templates = way_out.templates_for(first);
-            let rendered = render(
-                &*way_out.sink,
-                claimed.message,
-                &items,
-                templates,
-                &way_out.setting,
-            );
+            let rendered = fitted(journal, way_out, claimed, started, &mut items).await?;
             let text = serde_json::to_string(&rendered).map_err(|error| error.to_string())?;
             journal
                 .save(claimed.attempt, Saved::Text(text))
@@ -103,6 +92,41 @@ async fn prepare(
         items,
         rendered,
     })
+}
+
+/// Renders a new text. A message that was never tried and would not fit is made of fewer items
+/// first; one that was tried keeps its members, and the sink cuts its text.
+async fn fitted(
+    journal: &dyn Journal,
+    way_out: &WayOut,
+    claimed: &mut Claimed,
+    started: Timestamp,
+    items: &mut Vec<Item>,
+) -> Result<Rendered, String> {
+    let first = items
+        .first()
+        .map(|item| &*item.subscription)
+        .unwrap_or_default();
+    let templates = way_out.templates_for(first).clone();
+    let sink = &*way_out.sink;
+    let message = claimed.message;
+    let of = |items: &[Item]| render(sink, message, items, &templates, &way_out.setting);
+    let rendered = of(items);
+    let was_tried = claimed.composed_at < started;
+    if items.len() == 1 || was_tried || sink.fits(message, &rendered) {
+        return Ok(rendered);
+    }
+    let fit = decide::most_that_fit(items.len(), |count| {
+        sink.fits(message, &of(&items[..count]))
+    });
+    let rendered = of(&items[..fit]);
+    journal
+        .shorten(claimed.attempt, fit)
+        .await
+        .map_err(|error| format!("the message could not be split: {error}"))?;
+    claimed.items.truncate(fit);
+    items.truncate(fit);
+    Ok(rendered)
 }
 
 async fn deliver(
@@ -141,21 +165,23 @@ fn settlement(
     started: Timestamp,
     ended: Timestamp,
 ) -> Settlement {
-    let items = claimed.items.iter().enumerate().map(|(index, item)| {
+    let mut items = Vec::with_capacity(claimed.items.len());
+    // The message's own id spreads the jitter and keeps it the same over a restart.
+    let seed = claimed.message.uuid().as_u64_pair().0;
+    for (index, item) in claimed.items.iter().enumerate() {
         let outcome = outcomes.of(index);
-        // The delivery's own id spreads the jitter and keeps it the same over a restart.
-        let seed = item.id.uuid().as_u64_pair().0;
         let next = decide::next(item, &outcome, &way_out.retry, started, ended, seed);
-        SettledItem {
+        items.push(SettledItem {
             delivery: item.number,
             outcome,
             next,
-        }
-    });
+        });
+    }
+    decide::keep_together(&mut items);
     Settlement {
         attempt: claimed.attempt,
         ended,
-        items: items.collect(),
+        items,
         signal: outcomes.signal.clone(),
     }
 }

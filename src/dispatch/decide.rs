@@ -5,15 +5,15 @@ use std::time::Duration;
 use herald_model::{Outcome, RetrySchedule};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::journal::{ClaimedItem, Next};
+use crate::journal::{ClaimedItem, Next, PROBE_WAIT, SettledItem};
 
 /// The longest wait a far side may ask for with `Retry-After`. Chosen: past an hour, looking again
 /// costs less than being late.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 
-/// Shortest and longest wait after a sink fault. Chosen: a wrong password does not mend itself in
-/// seconds, and repeated tries can lock an account.
-const FAULT_WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+/// Wait after a sink fault. Chosen: as long as the breaker's first. Once that is open it spaces
+/// out the tries, so that what waits goes soon after the way is mended.
+const FAULT_WAIT: Duration = PROBE_WAIT.0;
 
 /// What becomes of a delivery whose attempt, claimed at `started`, ended with `outcome` at `now`.
 ///
@@ -29,7 +29,7 @@ pub fn next(
     match outcome {
         Outcome::Delivered { .. } => Next::Delivered,
         Outcome::Permanent { reason } => Next::Dead(reason.clone()),
-        Outcome::SinkFault { .. } => Next::Again(later(now, fault_wait(item, now))),
+        Outcome::SinkFault { .. } => Next::Again(later(now, FAULT_WAIT)),
         Outcome::Transient { reason, not_before } => {
             let asked = not_before.map(|at| between(now, at).min(RETRY_AFTER_MAX));
             again(item, reason, schedule, started, now, seed, asked)
@@ -61,14 +61,33 @@ fn again(
     }
 }
 
-/// Longer the longer the fault lasts. No attempt is charged, so the schedule has no say.
-fn fault_wait(item: &ClaimedItem, now: Timestamp) -> Duration {
-    let lasted = item
-        .first_attempt
-        .map(|first| between(first, now))
-        .unwrap_or_default();
-    let (shortest, longest) = FAULT_WAIT;
-    (lasted / 2).clamp(shortest, longest)
+/// Tries a message again as a whole, where all of it is tried again.
+pub(super) fn keep_together(items: &mut [SettledItem]) {
+    let time = |item: &SettledItem| match item.next {
+        Next::Again(at) => Some(at),
+        Next::Delivered | Next::Dead(_) => None,
+    };
+    let times: Option<Vec<Timestamp>> = items.iter().map(time).collect();
+    let Some(last) = times.and_then(|times| times.into_iter().max()) else {
+        return;
+    };
+    for item in items {
+        item.next = Next::Again(last);
+    }
+}
+
+/// The largest count below `total` of which `fits` holds, or 1: a text grows with its items.
+pub(super) fn most_that_fit(total: usize, fits: impl Fn(usize) -> bool) -> usize {
+    let (mut most, mut too_many) = (1, total);
+    while too_many - most > 1 {
+        let middle = most + (too_many - most) / 2;
+        if fits(middle) {
+            most = middle;
+        } else {
+            too_many = middle;
+        }
+    }
+    most
 }
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {
@@ -175,9 +194,17 @@ mod tests {
     fn a_sink_fault_never_ends_a_delivery() {
         let fault = Outcome::sink_fault("535 bad password");
         assert_eq!(wait_after(&item(0, 0), &fault), Duration::from_secs(10));
-        assert_eq!(
-            wait_after(&item(0, 1_000_000), &fault),
-            Duration::from_secs(600)
-        );
+        let long_ago = item(0, 1_000_000);
+        assert_eq!(wait_after(&long_ago, &fault), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn as_many_items_as_fit_and_no_more() {
+        for total in 2..60 {
+            for most in 1..total {
+                assert_eq!(most_that_fit(total, |count| count <= most), most);
+            }
+        }
+        assert_eq!(most_that_fit(9, |_| false), 1, "one goes in any case");
     }
 }

@@ -5,6 +5,7 @@
 //! It gets sinks as trait objects and never names a kind.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,13 @@ pub struct Dispatcher {
     journal: Arc<dyn Journal>,
     current: Current,
     in_flight: Arc<InFlight>,
+    clock: Clock,
+    /// Counts the claims, so that each begins with another sink.
+    turn: AtomicUsize,
 }
+
+/// Where the time comes from.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Attempts under way, by sink. They are counted by the sink's integer, which a reload keeps.
 #[derive(Default)]
@@ -92,7 +99,16 @@ impl Dispatcher {
             journal,
             current,
             in_flight: Arc::default(),
+            clock: Arc::new(clock::now),
+            turn: AtomicUsize::new(0),
         }
+    }
+
+    /// The same by another clock, for tests that cannot wait.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Works until `stop`; then claims nothing more and lets what is in flight end until `cut`,
@@ -126,7 +142,7 @@ impl Dispatcher {
         if room.is_empty() {
             return TICK;
         }
-        let now = clock::now();
+        let now = (self.clock)();
         let claims = match self.journal.claim(ClaimRequest { now, room }).await {
             Ok(claims) => claims,
             Err(error) => {
@@ -138,6 +154,9 @@ impl Dispatcher {
         for delivery in &claims.expired {
             warn!(%delivery, "suppressed: expired before it could be delivered");
         }
+        for delivery in &claims.crowded_out {
+            warn!(%delivery, "suppressed: more waits for its sink than max_backlog has room for");
+        }
         for claimed in claims.messages {
             let Some(way_out) = in_force.sinks.get(&claimed.sink) else {
                 continue;
@@ -146,25 +165,31 @@ impl Dispatcher {
             let journal = Arc::clone(&self.journal);
             let way_out = Arc::clone(way_out);
             let cut = cut.clone();
+            let clock = Arc::clone(&self.clock);
             attempts.spawn(async move {
-                attempt::attempt(&*journal, &way_out, claimed, now, &cut).await;
+                attempt::attempt(&*journal, &way_out, claimed, now, &clock, &cut).await;
                 drop(place);
             });
         }
         pause
     }
 
+    /// Every sink, also one without room: its backlog is looked after all the same. Each time
+    /// another comes first, since sinks on one endpoint are served in this order.
     fn room(&self, in_force: &InForce) -> Vec<Room> {
-        let room = |way_out: &Arc<WayOut>| {
-            let messages = way_out
+        let room = |way_out: &Arc<WayOut>| Room {
+            sink: way_out.number,
+            messages: way_out
                 .concurrency
-                .saturating_sub(self.in_flight.of(way_out.number));
-            (messages > 0).then_some(Room {
-                sink: way_out.number,
-                messages,
-            })
+                .saturating_sub(self.in_flight.of(way_out.number)),
+            policy: Arc::clone(&way_out.policy),
         };
-        in_force.sinks.values().filter_map(room).collect()
+        let mut room: Vec<Room> = in_force.sinks.values().map(room).collect();
+        if !room.is_empty() {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % room.len();
+            room.rotate_left(turn);
+        }
+        room
     }
 }
 

@@ -19,10 +19,12 @@ use super::*;
 use crate::in_force::Source;
 use crate::intake::{Framing, Limits};
 use crate::journal::memory::MemoryJournal;
-use crate::journal::{DeliveryFilter, DeliveryRow, Look, Rules, Saved};
+use crate::journal::{DeliveryFilter, DeliveryRow, Look, Policy, Rules, Saved};
 use crate::pipeline::{Bringing, Pipeline};
 use crate::plan::{Subscription, Subscriptions, Target};
 use crate::render::{Language, Setting, Templates};
+
+mod flood;
 
 /// Longer than anything here takes; a test that runs into it has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -114,32 +116,55 @@ struct Bench {
     cut: CancellationToken,
 }
 
+/// A way out to be put into force.
+struct Out {
+    name: &'static str,
+    sink: Box<dyn Sink>,
+    order: Order,
+    concurrency: u32,
+    policy: Policy,
+}
+
 fn quick() -> RetrySchedule {
     RetrySchedule::listed(vec![Duration::from_millis(1); 2], Duration::from_secs(60)).unwrap()
 }
 
-async fn bench(sinks: &[(&str, Arc<Scripted>, Order, u32)]) -> Bench {
+async fn bench(sinks: &[(&'static str, Arc<Scripted>, Order, u32)]) -> Bench {
+    let outs = sinks
+        .iter()
+        .map(|(name, scripted, order, concurrency)| Out {
+            name,
+            sink: Box::new(Way(Arc::clone(scripted))),
+            order: *order,
+            concurrency: *concurrency,
+            policy: Policy::default(),
+        });
+    bench_of(outs.collect()).await
+}
+
+async fn bench_of(outs: Vec<Out>) -> Bench {
     let journal = Arc::new(MemoryJournal::new());
     let rules = Rules {
         since: Timestamp::UNIX_EPOCH,
         subscriptions: vec![("all".into(), "{}".into())],
-        sinks: sinks.iter().map(|(name, ..)| (*name).into()).collect(),
+        sinks: outs.iter().map(|out| out.name.into()).collect(),
     };
     let generation = journal.begin(rules).await.unwrap();
     let mut to = Vec::new();
     let mut ways_out = HashMap::new();
-    for ((name, scripted, order, concurrency), number) in sinks.iter().zip(&generation.sinks) {
+    for (out, number) in outs.into_iter().zip(&generation.sinks) {
         to.push(Target {
             sink: *number,
-            name: (*name).into(),
-            order: *order,
+            name: out.name.into(),
+            order: out.order,
         });
         let way_out = WayOut {
             number: *number,
-            name: (*name).into(),
+            name: out.name.into(),
             kind: "test",
-            sink: Box::new(Way(Arc::clone(scripted))),
-            concurrency: *concurrency,
+            sink: out.sink,
+            concurrency: out.concurrency,
+            policy: Arc::new(out.policy),
             retry: quick(),
             templates: Templates::default(),
             subscription_templates: HashMap::new(),
@@ -408,7 +433,7 @@ async fn a_text_that_may_have_arrived_is_not_written_anew() {
     let sink = *bench.current.load().sinks.keys().next().unwrap();
     let request = ClaimRequest {
         now: clock::now(),
-        room: vec![Room { sink, messages: 1 }],
+        room: vec![Room::plain(sink, 1)],
     };
     let claimed = bench
         .journal

@@ -35,7 +35,7 @@ pub trait Look: Send + Sync {
     /// The rules of a generation.
     async fn generation(&self, number: GenerationNo) -> Result<Option<GenerationRow>, Error>;
 
-    /// What waits, by sink.
+    /// What waits, by sink, and every sink that may not be used.
     async fn sinks(&self) -> Result<Vec<SinkRow>, Error>;
 
     /// The counters of conservation.
@@ -154,6 +154,8 @@ pub struct DeliveryRow {
     pub next_attempt: Option<Timestamp>,
     /// Charged attempts.
     pub charged: u32,
+    /// Whether its lane went on without it, because it failed for longer than the lane's patience.
+    pub late: bool,
     /// Attempts, oldest first.
     pub attempts: Vec<AttemptRow>,
 }
@@ -197,7 +199,7 @@ pub struct GenerationRow {
     pub subscriptions: Vec<(Arc<str>, Arc<str>)>,
 }
 
-/// What waits for one sink.
+/// How one sink stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkRow {
     /// Its name.
@@ -206,6 +208,57 @@ pub struct SinkRow {
     pub pending: u64,
     /// Receive time of the oldest pending delivery's event.
     pub oldest: Option<Timestamp>,
+    /// Whether it may be used.
+    pub state: SinkState,
+    /// Until when it may not, where that is a time.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether a sink may be used, as the last claim or settlement found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SinkState {
+    /// It may.
+    #[default]
+    Ready,
+    /// Something waits for a permit of its endpoint.
+    Limited,
+    /// The vendor punishes its endpoint.
+    Penalty,
+    /// The breaker of its endpoint is open.
+    Broken,
+    /// A person must let it go.
+    Held,
+}
+
+impl SinkState {
+    /// The word of the public contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Limited => "limited",
+            Self::Penalty => "penalty",
+            Self::Broken => "broken",
+            Self::Held => "held",
+        }
+    }
+
+    /// What a delivery waits for whose retry is due, or will be before `until`, at a sink in this
+    /// state; `None` where it waits for nothing but its own time.
+    pub(crate) fn phase(
+        self,
+        due: Option<Timestamp>,
+        until: Option<Timestamp>,
+        own: Phase,
+    ) -> Option<Phase> {
+        match self {
+            Self::Held => Some(Phase::Held),
+            Self::Ready => None,
+            Self::Limited | Self::Penalty | Self::Broken => (own == Phase::Due
+                || due.is_some_and(|due| until.is_some_and(|until| due <= until)))
+            .then_some(Phase::Limited),
+        }
+    }
 }
 
 /// Counters of conservation: `planned = delivered + dead + suppressed + pending + removed`, at

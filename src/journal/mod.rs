@@ -21,15 +21,19 @@ use tokio::sync::Notify;
 pub mod memory;
 pub mod sqlite;
 
+mod endpoint;
 mod error;
 mod look;
+mod policy;
 mod texts;
 
+pub use endpoint::{BREAKER_FAULTS, Limit, PROBE_WAIT, STARTS_MAX};
 pub use error::Error;
 pub use look::{
     AttemptRow, Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, GenerationRow, Look,
-    OperationFilter, OperationRow, Page, SinkRow, Totals,
+    OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
 };
+pub use policy::{Digest, Policy};
 
 /// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
 /// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck. A settlement
@@ -47,6 +51,17 @@ pub(crate) fn page_limit(limit: u32) -> usize {
 
 /// Why a delivery was suppressed whose `expires` has passed.
 pub(crate) const EXPIRED: &str = "expired";
+
+/// Why a delivery was suppressed that its sink's `max_backlog` has no room for.
+pub(crate) const BACKLOG: &str = "backlog";
+
+/// Why a message is not made shorter.
+pub(crate) const TRIED_BEFORE: &str =
+    "only a message that was never tried can be shortened, and not to nothing";
+
+/// Deliveries suppressed by one claim at most, so that a long expired backlog does not hold up the
+/// writer: the next claim goes on.
+pub(crate) const SUPPRESSED_MAX: usize = 1_000;
 
 /// Why an attempt that was open when its process died is unknown.
 pub(crate) const CUT_OFF: &str =
@@ -103,7 +118,14 @@ pub trait Journal: Look {
 
     /// Leases due lanes, most urgent level first, oldest first within a level, and writes the open
     /// attempt of each: that row is the claim, the kill counter and, after a crash, the *unknown*.
-    /// What has passed its `expires` is suppressed instead and reported.
+    /// What has passed its `expires` is suppressed instead and reported, and so is what a sink's
+    /// `max_backlog` has no room for.
+    ///
+    /// A message takes its permit of the sink's endpoint in the same transaction; what gets none
+    /// stays as it is, and [`Claims::next_due`] says when the next permit comes. The time that a
+    /// delivery is due before it is claimed never counts towards giving up. A message may carry
+    /// several deliveries, by the sink's [`Policy`]; its members stay the same as long as its id
+    /// does.
     ///
     /// Two callers never hold the same lane. The cost depends neither on backlog nor on history.
     ///
@@ -118,15 +140,26 @@ pub trait Journal: Look {
     /// [`Error::Stale`] when the claim is no longer held; nothing was written.
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error>;
 
-    /// Closes an attempt with its outcomes and what follows from them; returns when durable.
+    /// Leaves only the first `items` deliveries in a claimed message that was never tried before;
+    /// the others are due as if they had not been claimed. For a text that would not fit. Returns
+    /// when durable.
+    ///
+    /// # Errors
+    /// The claim is not held, the message was tried before, or nothing would be left of it;
+    /// nothing was written.
+    async fn shorten(&self, attempt: AttemptNo, items: usize) -> Result<(), Error>;
+
+    /// Closes an attempt with its outcomes and what follows from them; returns when durable. What
+    /// they and the signal say about the way counts for its endpoint (permits, penalty, breaker)
+    /// or holds the sink.
     /// Safe to repeat: the second time changes nothing and is answered [`Settled::Stale`].
     ///
     /// # Errors
     /// Nothing was written; the claim is still held and the same call may be repeated.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, Error>;
 
-    /// Gives a claim back unspent: no attempt is written, and the deliveries are due again at
-    /// `until`. For what cannot start now (no permit, breaker open). Safe to repeat.
+    /// Gives a claim back unspent, and its permit: no attempt is written, and the deliveries are
+    /// due again at `until`. For what cannot start now. Safe to repeat.
     ///
     /// # Errors
     /// As [`settle`](Self::settle).
@@ -264,7 +297,8 @@ pub enum Recorded {
 pub struct ClaimRequest {
     /// The present.
     pub now: Timestamp,
-    /// Messages wanted per sink. A sink that is not named gets none.
+    /// Messages wanted per sink. A sink that is not named gets none. Where sinks share an
+    /// endpoint, those named first are served first within a level.
     pub room: Vec<Room>,
 }
 
@@ -273,8 +307,21 @@ pub struct ClaimRequest {
 pub struct Room {
     /// The sink.
     pub sink: SinkNo,
-    /// Messages that may start now; at least 1.
+    /// Messages that may start now. With 0 its backlog is looked after all the same.
     pub messages: u32,
+    /// How messages are made for it.
+    pub policy: Arc<Policy>,
+}
+
+impl Room {
+    /// Room of a sink that nothing holds back and whose messages carry one delivery each.
+    pub fn plain(sink: SinkNo, messages: u32) -> Self {
+        Self {
+            sink,
+            messages,
+            policy: Arc::default(),
+        }
+    }
 }
 
 /// What was claimed.
@@ -284,9 +331,12 @@ pub struct Claims {
     pub messages: Vec<Claimed>,
     /// Deliveries that passed their `expires` and were suppressed.
     pub expired: Vec<DeliveryId>,
-    /// When the next lane of a sink that was asked for becomes due, later than the request's
-    /// `now`; `None` when none waits. Lanes that are due but found no room are not counted: they
-    /// are claimed when there is room again.
+    /// Deliveries that a `max_backlog` had no room for and that were suppressed.
+    pub crowded_out: Vec<DeliveryId>,
+    /// When the next lane of a sink that was asked for becomes due, or the next permit comes for
+    /// one that is due already, later than the request's `now`; `None` when none waits. Lanes that
+    /// are due but found no room are not counted, nor those that wait for the end of an open
+    /// attempt: they are claimed when there is room again.
     pub next_due: Option<Timestamp>,
 }
 
@@ -305,7 +355,7 @@ pub struct Claimed {
     pub frozen: Option<String>,
     /// The last checkpoint.
     pub progress: Option<Vec<u8>>,
-    /// What it carries; never empty.
+    /// What it carries; never empty. CRITICAL first, then WARN, then INFO, each in commit order.
     pub items: Vec<ClaimedItem>,
 }
 
@@ -326,8 +376,8 @@ pub struct ClaimedItem {
     pub charged: u32,
     /// When its first attempt was claimed; `None` before.
     pub first_attempt: Option<Timestamp>,
-    /// How long it has waited since then limited, paused, held or behind a breaker, which does not
-    /// count towards giving up.
+    /// How long it has been due since then without being claimed (limited, paused, held, behind a
+    /// breaker, or because Herald was busy or down), which does not count towards giving up.
     pub uncounted: Duration,
 }
 

@@ -112,6 +112,7 @@ async fn work(path: &str) {
         engine: &mut engine,
         now: start(),
         rules,
+        policies: Default::default(),
     };
     let mut stdout = std::io::stdout();
     for _ in 0..1_000_000 {
@@ -452,6 +453,7 @@ async fn a_full_disk_stops_writing_and_nothing_else() {
         engine: &mut engine,
         now: start(),
         rules,
+        policies: Default::default(),
     };
     world
         .record((1..=20).map(|n| world.event(n)).collect())

@@ -1,10 +1,11 @@
 //! `claim`: order, independence, levels, room, expiry, exclusivity.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use herald::journal::DeliveryFilter;
+use herald::journal::{DeliveryFilter, Policy};
 use herald_model::DeliveryState;
 use herald_model::event::Level;
 
@@ -196,4 +197,58 @@ pub(crate) async fn recording_wakes_a_claimer(engine: &mut dyn Engine) {
     tokio::time::timeout(Duration::from_secs(10), signal.notified())
         .await
         .expect("a signal");
+}
+
+/// A world whose lanes wait an hour for a failing head.
+async fn patient(engine: &mut dyn Engine) -> World<'_> {
+    let mut world = World::new(engine).await;
+    world.policies[HOOK] = Arc::new(Policy {
+        lane_patience: HOUR,
+        ..Policy::default()
+    });
+    let events = (1..=3).map(|n| world.event(n).in_lane(1)).collect();
+    world.record(events).await;
+    world
+}
+
+pub(crate) async fn a_lane_passes_a_head_that_fails_too_long(engine: &mut dyn Engine) {
+    let mut world = patient(engine).await;
+    let head = world.claim_one(HOOK).await;
+    world.again(&head, HOUR / 2).await;
+    world.pass(HOUR / 2);
+    let head = world.claim_one(HOOK).await;
+    world.again(&head, 2 * HOUR).await;
+    world.restart().await;
+    let claims = world.claim(HOOK, 9).await;
+    assert!(claims.messages.is_empty());
+    assert_eq!(claims.next_due, Some(world.now + HOUR / 2));
+    let row = world.journal().delivery(head.items[0].id).await;
+    let row = row.unwrap().unwrap();
+    assert_eq!(row.next_attempt, Some(world.now + 2 * HOUR));
+    assert!(!row.late);
+    world.pass(HOUR / 2);
+    let next = world.claim_one(HOOK).await;
+    assert_eq!(next.items[0].event, world.event(2).id());
+    assert!(
+        world.claim(HOOK, 9).await.messages.is_empty(),
+        "the rest waits"
+    );
+    world.deliver(&next).await;
+    let third = world.claim_one(HOOK).await;
+    assert_eq!(third.items[0].event, world.event(3).id());
+    world.pass(2 * HOUR - HOUR / 2);
+    let first = world.claim_one(HOOK).await;
+    assert_eq!(first.message, head.message, "the same message, late");
+    world.deliver(&first).await;
+    let row = world.journal().delivery(first.items[0].id).await;
+    assert!(row.unwrap().unwrap().late);
+}
+
+pub(crate) async fn a_lane_never_passes_on_a_crash(engine: &mut dyn Engine) {
+    let mut world = patient(engine).await;
+    world.claim_one(HOOK).await;
+    world.pass(2 * HOUR);
+    world.restart().await;
+    let claims = world.claim(HOOK, 9).await;
+    assert_eq!(told(&claims), [1], "the head, and it alone");
 }

@@ -13,7 +13,9 @@
 mod engine;
 mod faults;
 mod lanes;
+mod limits;
 mod looking;
+mod messages;
 mod recording;
 mod retention;
 mod settling;
@@ -61,7 +63,35 @@ suite! {
         claimers_never_hold_the_same_lane,
         what_has_expired_is_suppressed_and_passes_its_lane_on,
         a_retry_is_due_no_later_than_it_expires,
-        recording_wakes_a_claimer;
+        recording_wakes_a_claimer,
+        a_lane_passes_a_head_that_fails_too_long,
+        a_lane_never_passes_on_a_crash;
+    limits:
+        permits_are_shared_by_all_sinks_of_an_endpoint,
+        permits_survive_a_restart,
+        a_reserve_is_kept_for_warnings,
+        a_warning_anywhere_goes_before_what_shares_its_endpoint,
+        one_in_flight_waits_for_its_end,
+        a_claim_given_back_gives_its_permit_back,
+        what_has_no_permit_is_limited_and_not_charged_for_it,
+        what_has_no_permit_still_expires,
+        a_penalty_pauses_every_sink_of_the_endpoint,
+        a_run_of_sink_faults_opens_the_breaker,
+        refusals_of_single_messages_open_no_breaker,
+        a_sink_that_wants_no_more_is_held,
+        a_backlog_is_bounded_and_the_oldest_info_goes_first,
+        a_backlog_behind_one_head_is_bounded_too;
+    messages:
+        deliveries_of_one_event_go_together,
+        without_together_each_goes_alone,
+        together_in_a_lane_keeps_its_order,
+        what_waits_too_long_leaves_as_a_digest,
+        a_message_keeps_its_members_and_after_an_unknown_its_text,
+        a_message_cut_off_keeps_its_members,
+        items_that_end_differently_leave_the_message,
+        a_message_with_an_expired_member_is_none_any_more,
+        a_message_that_does_not_fit_is_shortened,
+        a_message_given_back_is_no_message;
     settling:
         a_delivered_event_is_over,
         a_dead_letter_says_why,

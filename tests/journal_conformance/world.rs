@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use herald::journal::{
     AttemptNo, ClaimRequest, Claimed, Claims, DeliveryFilter, DeliveryRow, Entry, Error,
-    EventEntry, Generation, Identity, Journal, Next, Planned, Recorded, Room, Rules, Settled,
-    SettledItem, Settlement, SinkNo, Sweep, Swept, Totals,
+    EventEntry, Generation, Identity, Journal, Next, Planned, Policy, Recorded, Room, Rules,
+    Settled, SettledItem, Settlement, SinkNo, Sweep, Swept, Totals,
 };
 use herald_model::event::Level;
 use herald_model::{Addressee, DeliveryState, Event, EventId, Outcome, Phase, Signal};
@@ -46,6 +46,8 @@ pub(crate) struct World<'e> {
     pub(crate) engine: &'e mut dyn Engine,
     pub(crate) now: Timestamp,
     pub(crate) rules: Generation,
+    /// Of the two sinks.
+    pub(crate) policies: [Arc<Policy>; 2],
 }
 
 impl<'e> World<'e> {
@@ -59,6 +61,7 @@ impl<'e> World<'e> {
             engine,
             now: start(),
             rules,
+            policies: [Arc::default(), Arc::default()],
         }
     }
 
@@ -133,6 +136,7 @@ impl<'e> World<'e> {
                 .map(|(sink, messages)| Room {
                     sink: self.sink(*sink),
                     messages: *messages,
+                    policy: Arc::clone(&self.policies[*sink]),
                 })
                 .collect(),
         }

@@ -8,11 +8,12 @@ use jiff::Timestamp;
 
 use super::MemoryJournal;
 use super::state::{Attempt, Delivery, Event, State, message_id};
+use crate::journal::endpoint::{Endpoint, standing};
 use crate::journal::texts::Texts;
 use crate::journal::{
     AttemptRow, Cursor, DeliveryFilter, DeliveryNo, DeliveryRow, Error, EventFilter, EventNo,
-    EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow,
-    SubscriptionNo, Totals, page_limit,
+    EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkNo,
+    SinkRow, SinkState, SubscriptionNo, Totals, page_limit,
 };
 
 #[async_trait]
@@ -135,8 +136,13 @@ impl Look for MemoryJournal {
                 name: Arc::clone(name),
                 pending: 0,
                 oldest: None,
+                state: SinkState::Ready,
+                until: None,
             })
             .collect();
+        for (row, number) in rows.iter_mut().zip(1..) {
+            (row.state, row.until) = state.standing_of(SinkNo(number));
+        }
         for number in &state.pending {
             let Some(delivery) = state.deliveries.get(number) else {
                 continue;
@@ -151,7 +157,7 @@ impl Look for MemoryJournal {
                 row.oldest = row.oldest.or(received);
             }
         }
-        rows.retain(|row| row.pending > 0);
+        rows.retain(|row| row.pending > 0 || row.state != SinkState::Ready);
         Ok(rows)
     }
 
@@ -183,13 +189,15 @@ impl State {
         let mut attempts: Vec<AttemptRow> = delivery
             .attempts
             .iter()
-            .map(|attempt| attempt_row(id, attempt))
+            .map(|attempt| attempt_row(self.delivery_id(attempt.leader), attempt))
             .collect();
         let last_reason = attempts.last().map(|last| last.reason.clone());
         if let Some(open) = delivery.open {
-            let message = delivery.message.as_ref().map(|message| message.number);
+            let leader = self.open.get(&open.attempt);
+            let leader = leader.and_then(|message| message.members.first());
+            let leader = leader.map_or(id, |leader| self.delivery_id(*leader));
             attempts.push(AttemptRow {
-                message: message_id(id, message.unwrap_or(open.attempt.0)),
+                message: message_id(leader, delivery.message.unwrap_or(open.attempt.0)),
                 started: open.started,
                 ended: None,
                 outcome: None,
@@ -198,8 +206,7 @@ impl State {
                 reply: String::new(),
             });
         }
-        let phase = self.phase_of(number, delivery);
-        let waits = !matches!(phase, None | Some(Phase::Due | Phase::InFlight));
+        let (phase, next_attempt) = self.phase_of(number, delivery);
         Some(DeliveryRow {
             number: DeliveryNo(number),
             id,
@@ -213,22 +220,45 @@ impl State {
                 .clone()
                 .or(last_reason)
                 .filter(|reason| !reason.is_empty()),
-            next_attempt: (waits && self.is_head(number, delivery)).then_some(delivery.due),
+            next_attempt,
             charged: delivery.charged,
+            late: delivery.late,
             attempts,
         })
     }
 
-    fn phase_of(&self, number: i64, delivery: &Delivery) -> Option<Phase> {
+    fn phase_of(&self, number: i64, delivery: &Delivery) -> (Option<Phase>, Option<Timestamp>) {
         if delivery.state != DeliveryState::Pending {
-            None
-        } else if delivery.open.is_some() {
-            Some(Phase::InFlight)
-        } else if self.is_head(number, delivery) {
-            Some(delivery.phase)
-        } else {
-            Some(Phase::Waiting)
+            return (None, None);
         }
+        if delivery.open.is_some() {
+            return (Some(Phase::InFlight), None);
+        }
+        if !self.is_head(number, delivery) {
+            return (Some(Phase::Waiting), None);
+        }
+        let own = delivery.phase;
+        let due = Some(delivery.due).filter(|_| own != Phase::Due);
+        let (state, until) = self.standing_of(delivery.sink);
+        match state.phase(due, until, own) {
+            Some(Phase::Held) => (Some(Phase::Held), None),
+            Some(phase) => (Some(phase), until.max(due)),
+            None => (Some(own), due),
+        }
+    }
+
+    fn standing_of(&self, sink: SinkNo) -> (SinkState, Option<Timestamp>) {
+        let way = self.ways.get(&sink);
+        let endpoint = way.and_then(|(name, _)| self.endpoints.get(name.as_ref()?));
+        let (state, until) = standing(
+            self.held.contains(&sink),
+            endpoint.and_then(Endpoint::closed),
+            way.and_then(|(_, limited)| *limited),
+        );
+        (
+            state,
+            until.and_then(|at| Timestamp::from_millisecond(at).ok()),
+        )
     }
 }
 

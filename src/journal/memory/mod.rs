@@ -16,7 +16,9 @@ use super::{
     Settled, Settlement, Sweep, Swept,
 };
 
+mod claim;
 mod look;
+mod settle;
 mod state;
 
 use state::State;
@@ -72,6 +74,12 @@ impl Journal for MemoryJournal {
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {
         self.open()?.save(attempt, saved)
+    }
+
+    async fn shorten(&self, attempt: AttemptNo, items: usize) -> Result<(), Error> {
+        self.open()?.shorten(attempt, items)?;
+        self.due.notify_one();
+        Ok(())
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, Error> {

@@ -1,6 +1,6 @@
-//! What the journal in memory holds, and its verbs.
+//! What the journal in memory holds; its verbs but for `claim` and what happens to claims.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +8,10 @@ use herald_model::event::Level;
 use herald_model::{DeliveryId, DeliveryState, EventId, MessageId, Outcome, Phase};
 use jiff::Timestamp;
 
+use crate::journal::endpoint::{Denied, Endpoint, Permit};
 use crate::journal::{
-    AttemptNo, CUT_OFF, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, Entry,
-    Error, EventEntry, Generation, GenerationNo, Identity, KILLS_MAX, Next, Planned, Recorded,
-    Rules, Saved, Settled, SettledItem, Settlement, SinkNo, SubscriptionNo, Sweep, Swept, Totals,
-    killed,
+    AttemptNo, Entry, Error, EventEntry, Generation, GenerationNo, Identity, Planned, Recorded,
+    Rules, SinkNo, SubscriptionNo, Sweep, Swept, Totals,
 };
 
 /// Everything.
@@ -30,11 +29,17 @@ pub(super) struct State {
     pub(super) pending: BTreeSet<i64>,
     pub(super) operations: BTreeMap<i64, Operation>,
     pub(super) totals: Totals,
-    /// Delivery of each open attempt.
-    open: BTreeMap<AttemptNo, i64>,
+    pub(super) open: BTreeMap<AttemptNo, OpenMessage>,
+    /// What is kept of messages that were tried.
+    pub(super) messages: BTreeMap<i64, Message>,
+    pub(super) endpoints: BTreeMap<String, Endpoint>,
+    /// Per sink its endpoint, and what the last claim left behind for want of a permit.
+    pub(super) ways: BTreeMap<SinkNo, (Option<String>, Option<Denied>)>,
+    /// Sinks that wait for a person.
+    pub(super) held: BTreeSet<SinkNo>,
     last_event: i64,
     last_delivery: i64,
-    last_attempt: i64,
+    pub(super) last_attempt: i64,
     last_operation: i64,
 }
 
@@ -56,20 +61,27 @@ pub(super) struct Delivery {
     pub(super) event: i64,
     pub(super) subscription: SubscriptionNo,
     pub(super) sink: SinkNo,
-    lane: Option<u64>,
-    level: Level,
-    expires: Timestamp,
+    /// The lane as planned, and the one it is in now.
+    pub(super) planned_lane: Option<u64>,
+    pub(super) lane: Option<u64>,
+    pub(super) level: Level,
+    pub(super) expires: Timestamp,
     pub(super) state: DeliveryState,
     pub(super) reason: Option<String>,
     pub(super) due: Timestamp,
     pub(super) phase: Phase,
     pub(super) charged: u32,
-    kills: u32,
-    since: Option<Timestamp>,
-    uncounted: Duration,
-    first_attempt: Option<Timestamp>,
+    pub(super) kills: u32,
+    pub(super) since: Option<Timestamp>,
+    pub(super) uncounted: Duration,
+    /// How much the open claim added to it.
+    pub(super) idle: Duration,
+    pub(super) first_attempt: Option<Timestamp>,
+    /// When its lane passes it, where that is before its next attempt.
+    pub(super) passes_at: Option<Timestamp>,
+    pub(super) late: bool,
     pub(super) open: Option<Open>,
-    pub(super) message: Option<Message>,
+    pub(super) message: Option<i64>,
     pub(super) attempts: Vec<Attempt>,
 }
 
@@ -79,18 +91,30 @@ pub(super) struct Open {
     pub(super) started: Timestamp,
 }
 
+/// A message whose attempt is open.
+#[derive(Debug)]
+pub(super) struct OpenMessage {
+    pub(super) message: i64,
+    pub(super) started: Timestamp,
+    pub(super) members: Vec<i64>,
+    pub(super) permit: Option<(String, Permit)>,
+    pub(super) patience: Duration,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Message {
-    pub(super) number: i64,
-    composed: Timestamp,
-    text: Option<String>,
-    frozen: bool,
-    progress: Option<Vec<u8>>,
+    pub(super) composed: Timestamp,
+    pub(super) members: Vec<i64>,
+    pub(super) text: Option<String>,
+    pub(super) frozen: bool,
+    pub(super) progress: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub(super) message: i64,
+    /// First member of the message.
+    pub(super) leader: i64,
     pub(super) started: Timestamp,
     pub(super) ended: Timestamp,
     pub(super) outcome: Outcome,
@@ -237,6 +261,7 @@ impl State {
                 event: self.last_event,
                 subscription: planned.subscription,
                 sink: planned.sink,
+                planned_lane: planned.lane,
                 lane: planned.lane,
                 level: planned.level,
                 expires: planned.expires_at,
@@ -248,7 +273,10 @@ impl State {
                 kills: 0,
                 since: None,
                 uncounted: Duration::ZERO,
+                idle: Duration::ZERO,
                 first_attempt: None,
+                passes_at: None,
+                late: false,
                 open: None,
                 message: None,
                 attempts: Vec::new(),
@@ -257,190 +285,26 @@ impl State {
         self.last_delivery
     }
 
-    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claims {
-        let now = request.now;
-        let mut claims = Claims::default();
-        for room in &request.room {
-            let mut left = room.messages;
-            while left > 0
-                && let Some(number) = self.most_urgent(room.sink, now)
-            {
-                if self.expires(number) <= now {
-                    claims.expired.push(self.delivery_id(number));
-                    self.finish(number, DeliveryState::Suppressed, Some(EXPIRED), now);
-                } else {
-                    claims.messages.extend(self.open(number, now));
-                    left -= 1;
-                }
-            }
-            let later = self
-                .heads(room.sink)
-                .filter(|(_, head)| head.open.is_none() && head.due > now)
-                .map(|(_, head)| head.due);
-            claims.next_due = later.chain(claims.next_due).min();
-        }
-        claims
-    }
-
-    /// The first pending delivery of every lane of a sink.
-    fn heads(&self, sink: SinkNo) -> impl Iterator<Item = (i64, &Delivery)> {
-        let mut lanes = HashSet::new();
-        self.pending
-            .iter()
-            .filter_map(|number| Some((*number, self.deliveries.get(number)?)))
-            .filter(move |(_, delivery)| delivery.sink == sink)
-            .filter(move |(_, delivery)| delivery.lane.is_none_or(|lane| lanes.insert(lane)))
-    }
-
-    fn most_urgent(&self, sink: SinkNo, now: Timestamp) -> Option<i64> {
-        self.heads(sink)
-            .filter(|(_, head)| head.open.is_none() && head.due <= now)
-            .min_by_key(|(number, head)| (std::cmp::Reverse(head.level), head.due, *number))
-            .map(|(number, _)| number)
-    }
-
-    fn expires(&self, number: i64) -> Timestamp {
-        self.deliveries
-            .get(&number)
-            .map_or(Timestamp::MAX, |delivery| delivery.expires)
-    }
-
-    fn open(&mut self, number: i64, now: Timestamp) -> Option<Claimed> {
-        let id = self.delivery_id(number);
-        let delivery = self.deliveries.get_mut(&number)?;
-        let event = self.events.get(&delivery.event)?;
-        let place = usize::try_from(delivery.subscription.0 - 1).ok()?;
-        let (subscription, _) = self.subscriptions.get(place)?;
-        self.last_attempt += 1;
-        let attempt = AttemptNo(self.last_attempt);
-        delivery.open = Some(Open {
-            attempt,
-            started: now,
-        });
-        if let Some(since) = delivery.since.take()
-            && delivery.first_attempt.is_some()
-        {
-            delivery.uncounted += span(since, now);
-        }
-        self.open.insert(attempt, number);
-        let message = delivery.message.as_ref();
-        Some(Claimed {
-            attempt,
-            message: message_id(id, message.map_or(attempt.0, |message| message.number)),
-            sink: delivery.sink,
-            composed_at: message.map_or(now, |message| message.composed),
-            frozen: message
-                .filter(|message| message.frozen)
-                .and_then(|message| message.text.clone()),
-            progress: message.and_then(|message| message.progress.clone()),
-            items: vec![ClaimedItem {
-                number: DeliveryNo(number),
-                id,
-                subscription: Arc::clone(subscription),
-                event: event.id,
-                text: Arc::clone(&event.text),
-                charged: delivery.charged,
-                first_attempt: delivery.first_attempt,
-                uncounted: delivery.uncounted,
-            }],
-        })
-    }
-
-    pub(super) fn save(&mut self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {
-        let number = self.open.get(&attempt).ok_or(Error::Stale)?;
-        let delivery = self.deliveries.get_mut(number).ok_or(Error::Stale)?;
-        let started = delivery.open.map_or(Timestamp::MIN, |open| open.started);
-        let message = delivery
-            .message
-            .get_or_insert_with(|| Message::new(attempt, started));
-        match saved {
-            Saved::Text(_) if message.frozen => {}
-            Saved::Text(text) => message.text = Some(text),
-            Saved::Progress(bytes) => message.progress = Some(bytes),
-        }
-        Ok(())
-    }
-
-    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<Settled, Error> {
-        let Some(number) = self.open.get(&settlement.attempt).copied() else {
-            return Ok(Settled::Stale);
-        };
-        let [item] = settlement.items.as_slice() else {
-            return Err(wrong_items());
-        };
-        if item.delivery.0 != number {
-            return Err(wrong_items());
-        }
-        self.open.remove(&settlement.attempt);
-        self.settle_item(number, settlement.ended, item);
-        Ok(Settled::Done)
-    }
-
-    fn settle_item(&mut self, number: i64, ended: Timestamp, item: &SettledItem) {
-        let Some(delivery) = self.deliveries.get_mut(&number) else {
-            return;
-        };
-        let unknown = matches!(item.outcome, Outcome::Unknown { .. });
-        delivery.end_attempt(ended, item.outcome.clone(), item.outcome.is_charged());
-        delivery.kills = 0;
-        if let Some(message) = &mut delivery.message {
-            message.frozen |= message.text.is_some() && (unknown || message.progress.is_some());
-            if !message.frozen {
-                message.text = None;
-            }
-        }
-        match &item.next {
-            Next::Delivered => {
-                delivery.message = None;
-                self.finish(number, DeliveryState::Delivered, None, ended);
-            }
-            Next::Dead(reason) => self.finish(number, DeliveryState::Dead, Some(reason), ended),
-            Next::Again(at) => {
-                delivery.due = (*at).min(delivery.expires);
-                delivery.phase = Phase::Waiting;
-            }
-        }
-    }
-
-    pub(super) fn wait(&mut self, attempt: AttemptNo, until: Timestamp, phase: Phase) -> Settled {
-        let number = self.open.remove(&attempt);
-        let Some(delivery) = number.and_then(|number| self.deliveries.get_mut(&number)) else {
-            return Settled::Stale;
-        };
-        let started = delivery.open.take().map(|open| open.started);
-        if delivery
-            .message
-            .as_ref()
-            .is_some_and(|message| message.number == attempt.0)
-        {
-            delivery.message = None;
-        }
-        delivery.due = until.min(delivery.expires);
-        delivery.phase = phase;
-        delivery.since = started.filter(|_| matches!(phase, Phase::Held | Phase::Limited));
-        Settled::Done
-    }
-
-    pub(super) fn crash(&mut self, now: Timestamp) {
-        for (_, number) in std::mem::take(&mut self.open) {
-            let Some(delivery) = self.deliveries.get_mut(&number) else {
-                continue;
-            };
-            delivery.end_attempt(now, Outcome::unknown(CUT_OFF), false);
-            if let Some(message) = &mut delivery.message {
-                message.frozen |= message.text.is_some();
-            }
-            delivery.kills += 1;
-            delivery.due = now.min(delivery.expires);
-            delivery.phase = Phase::Due;
-            if delivery.kills >= KILLS_MAX {
-                self.finish(number, DeliveryState::Dead, Some(&killed(KILLS_MAX)), now);
-            }
-        }
-    }
-
     /// Ends a delivery and makes the next one of its lane due.
-    fn finish(&mut self, number: i64, state: DeliveryState, reason: Option<&str>, at: Timestamp) {
+    pub(super) fn finish(
+        &mut self,
+        number: i64,
+        state: DeliveryState,
+        reason: Option<&str>,
+        at: Timestamp,
+    ) {
+        self.finish_and(number, state, reason, at, true);
+    }
+
+    /// The same; the next of its lane may be due already.
+    pub(super) fn finish_and(
+        &mut self,
+        number: i64,
+        state: DeliveryState,
+        reason: Option<&str>,
+        at: Timestamp,
+        promote: bool,
+    ) {
         let Some(delivery) = self.deliveries.get_mut(&number) else {
             return;
         };
@@ -450,6 +314,13 @@ impl State {
         self.totals.pending -= 1;
         *counter(&mut self.totals, state) += 1;
         let (sink, lane) = (delivery.sink, delivery.lane);
+        if promote {
+            self.promote(sink, lane, at);
+        }
+    }
+
+    /// Makes the first of a lane due.
+    pub(super) fn promote(&mut self, sink: SinkNo, lane: Option<u64>, at: Timestamp) {
         if lane.is_none() {
             return;
         }
@@ -458,7 +329,9 @@ impl State {
                 .get(number)
                 .is_some_and(|next| next.sink == sink && next.lane == lane)
         });
-        if let Some(next) = next.and_then(|next| self.deliveries.get_mut(next)) {
+        if let Some(next) = next.and_then(|next| self.deliveries.get_mut(next))
+            && next.open.is_none()
+        {
             next.due = at.min(next.expires);
         }
     }
@@ -543,36 +416,6 @@ impl Event {
     }
 }
 
-impl Delivery {
-    fn end_attempt(&mut self, ended: Timestamp, outcome: Outcome, charged: bool) {
-        let Some(open) = self.open.take() else { return };
-        let message = self
-            .message
-            .get_or_insert_with(|| Message::new(open.attempt, open.started));
-        self.attempts.push(Attempt {
-            message: message.number,
-            started: open.started,
-            ended,
-            outcome,
-            charged,
-        });
-        self.charged += u32::from(charged);
-        self.first_attempt.get_or_insert(open.started);
-    }
-}
-
-impl Message {
-    const fn new(first: AttemptNo, composed: Timestamp) -> Self {
-        Self {
-            number: first.0,
-            composed,
-            text: None,
-            frozen: false,
-            progress: None,
-        }
-    }
-}
-
 pub(super) fn message_id(first: DeliveryId, number: i64) -> MessageId {
     MessageId::derive(first, number.unsigned_abs())
 }
@@ -582,7 +425,7 @@ fn within(then: Timestamp, now: Timestamp, window: Duration) -> bool {
         <= i64::try_from(window.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn span(from: Timestamp, to: Timestamp) -> Duration {
+pub(super) fn span(from: Timestamp, to: Timestamp) -> Duration {
     let millis = to.as_millisecond() - from.as_millisecond();
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
@@ -607,8 +450,4 @@ fn place<T: PartialEq + Clone>(all: &mut Vec<T>, wanted: &T) -> i64 {
 
 fn length<T>(all: &[T]) -> i64 {
     i64::try_from(all.len()).unwrap_or(i64::MAX)
-}
-
-fn wrong_items() -> Error {
-    Error::Failed("a settlement must name the items of its message, in order".to_owned())
 }

@@ -1,61 +1,39 @@
 //! `claim`: leases due lanes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use herald_model::{DeliveryId, EventId, MessageId};
-use jiff::Timestamp;
+use herald_model::Level;
 use rusqlite::OptionalExtension;
-use uuid::Uuid;
 
-use super::core::{Core, FROZEN, KEPT_PROGRESS, Lane, Open, Verb, take};
+use super::backlog;
+use super::claimed::RawClaims;
+use super::core::{Core, Lane, Verb};
+use super::endpoints::Way;
 use super::fault::Fault;
-use super::finish::{Ending, finish};
-use super::rows::timestamp;
-use crate::journal::{
-    AttemptNo, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, SinkNo,
-};
+use super::finish::{Ending, finish, pass};
+use super::gather;
+use super::record::rank;
+use crate::journal::endpoint::Denied;
+use crate::journal::{ClaimRequest, EXPIRED, Policy, Room, SUPPRESSED_MAX};
 
-/// Deliveries suppressed by one claim at most, so that a long expired backlog does not hold up the
-/// writer: the next claim goes on.
-const EXPIRED_MAX: usize = 1_000;
-
-/// Levels as they are stored, most urgent first.
-const LEVELS: [i64; 3] = [0, 1, 2];
+/// Lanes looked at where nothing may start, to see whether something waits or has expired.
+const FRONT: usize = 16;
 
 /// A request for due lanes.
 pub(super) struct Claim {
     pub(super) request: ClaimRequest,
 }
 
-/// What was claimed, without the public ids: deriving those is hashing, which the caller's thread
-/// does as well as the writer's.
-#[derive(Default)]
-pub(super) struct RawClaims {
-    messages: Vec<RawClaim>,
-    expired: Vec<RawItem>,
-    next_due: Option<i64>,
-}
-
-struct RawClaim {
-    attempt: i64,
-    message: i64,
-    sink: i64,
-    composed: i64,
-    frozen: Option<String>,
-    progress: Option<Vec<u8>>,
-    item: RawItem,
-    charged: i64,
-    first_attempt: Option<i64>,
-    uncounted: i64,
-}
-
-struct RawItem {
-    delivery: i64,
-    subscription: Arc<str>,
-    sink: Arc<str>,
-    event: EventId,
-    text: Arc<str>,
+/// One sink of the request.
+pub(super) struct Ask {
+    pub(super) sink: i64,
+    pub(super) policy: Arc<Policy>,
+    pub(super) endpoint: Option<i64>,
+    room: usize,
+    left: usize,
+    held: bool,
+    /// Why something that is due was left behind.
+    limited: Option<Denied>,
 }
 
 impl Verb for Claim {
@@ -64,8 +42,25 @@ impl Verb for Claim {
     fn run(&mut self, core: &mut Core<'_>) -> Result<Self::Made, Fault> {
         let now = self.request.now.as_millisecond();
         let mut made = RawClaims::default();
+        let mut asks = Vec::with_capacity(self.request.room.len());
         for room in &self.request.room {
-            claim_sink(core, room.sink.0, room.messages as usize, now, &mut made)?;
+            let ask = Ask::new(core, room, now)?;
+            backlog::trim(core, ask.sink, ask.policy.max_backlog, now, &mut made)?;
+            asks.push(ask);
+        }
+        // Level by level over all sinks: on a shared endpoint no INFO takes the permit of a WARN.
+        for level in Level::URGENT_FIRST {
+            for ask in &mut asks {
+                claim_level(core, ask, level, now, &mut made)?;
+            }
+        }
+        for ask in asks {
+            made.is_due_at(ask.limited.and_then(|denied| denied.until));
+            let way = Way {
+                endpoint: ask.endpoint,
+                limited: ask.limited,
+            };
+            core.endpoints.stands(ask.sink, way);
         }
         Ok(made)
     }
@@ -80,155 +75,176 @@ impl Verb for Claim {
     }
 }
 
-fn claim_sink(
+impl Ask {
+    fn new(core: &mut Core<'_>, room: &Room, now: i64) -> rusqlite::Result<Self> {
+        let policy = Arc::clone(&room.policy);
+        let endpoint = match &policy.endpoint {
+            Some(name) => Some(core.endpoints.number(&mut core.sql, name.as_str())?),
+            None => None,
+        };
+        if let Some(endpoint) = endpoint.and_then(|number| core.endpoints.change(number)) {
+            endpoint.count_for(policy.limit.as_ref());
+            endpoint.pass_time(now);
+        }
+        Ok(Self {
+            sink: room.sink.0,
+            endpoint,
+            policy,
+            room: room.messages as usize,
+            left: room.messages as usize,
+            held: core.endpoints.is_held(room.sink.0),
+            limited: None,
+        })
+    }
+
+    /// Messages of a level that may start now.
+    fn may_start(&self, core: &Core<'_>, level: Level, now: i64) -> Result<usize, Denied> {
+        if self.held || self.room == 0 {
+            return Ok(0);
+        }
+        let endpoint = self.endpoint.and_then(|number| core.endpoints.get(number));
+        let permits = match endpoint {
+            Some(endpoint) => endpoint.permits(self.policy.limit.as_ref(), level, now)?,
+            None => u32::MAX,
+        };
+        Ok(self.left.min(permits as usize))
+    }
+}
+
+fn claim_level(
     core: &mut Core<'_>,
-    sink: i64,
-    mut room: usize,
+    ask: &mut Ask,
+    level: Level,
     now: i64,
     made: &mut RawClaims,
 ) -> Result<(), Fault> {
-    for level in LEVELS {
-        while room > 0 && made.expired.len() < EXPIRED_MAX {
-            let lanes = due_lanes(core, sink, level, now, room)?;
-            let last_page = lanes.len() < room;
-            let expired_before = made.expired.len();
-            for lane in lanes {
-                if lane.expires <= now {
-                    made.expired.push(item(core, lane.head)?);
-                    finish(core, &lane, &Ending::suppressed(now, EXPIRED))?;
-                } else {
-                    room -= 1;
-                    made.messages.push(open(core, lane, now)?);
+    let rank = rank(level);
+    loop {
+        match ask.may_start(core, level, now) {
+            Err(denied) => {
+                if waits(core, ask.sink, rank, now, made)? {
+                    ask.limited.get_or_insert(denied);
                 }
-            }
-            // A suppressed head may have made the next one of its lane due.
-            if last_page && made.expired.len() == expired_before {
                 break;
             }
+            Ok(0) => {
+                // What cannot leave at all must still expire.
+                if ask.held || ask.room == 0 {
+                    waits(core, ask.sink, rank, now, made)?;
+                }
+                break;
+            }
+            Ok(may) => {
+                if !claim_some(core, ask, rank, may, now, made)? {
+                    break;
+                }
+            }
         }
-        let next: Option<i64> = core
-            .sql
-            .next_due
-            .query_row([sink, level, now], |row| row.get(0))
-            .optional()?;
-        made.next_due = made.next_due.into_iter().chain(next).min();
+        if made.suppressed() >= SUPPRESSED_MAX {
+            break;
+        }
     }
+    let next: Option<i64> = core
+        .sql
+        .next_due
+        .query_row([ask.sink, rank, now], |row| row.get(0))
+        .optional()?;
+    made.is_due_at(next);
     Ok(())
 }
 
-fn due_lanes(
+/// Claims what comes first, at most `may` messages. Says whether another look could find more.
+fn claim_some(
+    core: &mut Core<'_>,
+    ask: &mut Ask,
+    level: i64,
+    may: usize,
+    now: i64,
+    made: &mut RawClaims,
+) -> Result<bool, Fault> {
+    let page = match ask.policy.digest {
+        Some(digest) => digest.items_max.max(1) as usize,
+        None => may,
+    };
+    let lanes = due_lanes(core, ask.sink, level, now, page)?;
+    let mut more = lanes.len() == page;
+    let mut claimed = 0;
+    for lane in lanes {
+        if made.carries(lane.head) {
+            continue;
+        }
+        if is_past(core, &lane, now, made)? {
+            more = true;
+            continue;
+        }
+        if claimed == may {
+            more = true;
+            break;
+        }
+        // A digest takes what stands behind this one in the page, too.
+        gather::claim(core, ask, lane, now, made)?;
+        claimed += 1;
+        ask.left -= 1;
+    }
+    Ok(more && (claimed < may || ask.left > 0))
+}
+
+/// The first due lanes of a sink and level.
+pub(super) fn due_lanes(
     core: &mut Core<'_>,
     sink: i64,
     level: i64,
     now: i64,
-    room: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<Lane>> {
-    let limit = i64::try_from(room).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     core.sql
         .due_lanes
         .query_map([sink, level, now, limit], Lane::read)?
         .collect()
 }
 
-fn open(core: &mut Core<'_>, mut lane: Lane, now: i64) -> rusqlite::Result<RawClaim> {
-    let attempt = take(&mut core.count.next_claim);
-    core.sql.open_lane.execute([lane.head, attempt, now])?;
-    if let Some(since) = lane.since.take()
-        && lane.first_attempt.is_some()
+/// Whether something that may not start is due. What has expired among the first is suppressed.
+fn waits(
+    core: &mut Core<'_>,
+    sink: i64,
+    level: i64,
+    now: i64,
+    made: &mut RawClaims,
+) -> Result<bool, Fault> {
+    loop {
+        let lanes = due_lanes(core, sink, level, now, FRONT)?;
+        let mut past = false;
+        for lane in &lanes {
+            past |= is_past(core, lane, now, made)?;
+        }
+        if !past {
+            return Ok(!lanes.is_empty());
+        }
+        if made.suppressed() >= SUPPRESSED_MAX {
+            return Ok(true);
+        }
+    }
+}
+
+/// Deals with a head that came up but is not to be sent: it has expired, or its lane's patience
+/// has ended before its next attempt.
+fn is_past(
+    core: &mut Core<'_>,
+    lane: &Lane,
+    now: i64,
+    made: &mut RawClaims,
+) -> Result<bool, Fault> {
+    if lane.expires <= now {
+        made.expired.push(gather::item(core, lane)?);
+        finish(core, lane, &Ending::suppressed(now, EXPIRED))?;
+        return Ok(true);
+    }
+    if let Some(again) = lane.again
+        && again > now
     {
-        lane.uncounted += (now - since).max(0);
+        pass(core, lane, again, now)?;
+        return Ok(true);
     }
-    let message = lane.message.unwrap_or(attempt);
-    let frozen = if lane.kept & FROZEN != 0 {
-        core.sql
-            .saved_text
-            .query_row([message], |row| row.get(0))
-            .optional()?
-    } else {
-        None
-    };
-    let progress = if lane.kept & KEPT_PROGRESS != 0 {
-        core.sql
-            .saved_progress
-            .query_row([message], |row| row.get(0))
-            .optional()?
-    } else {
-        None
-    };
-    let claim = RawClaim {
-        attempt,
-        message,
-        sink: lane.sink,
-        composed: lane.composed.unwrap_or(now),
-        frozen,
-        progress,
-        item: item(core, lane.head)?,
-        charged: lane.charged,
-        first_attempt: lane.first_attempt,
-        uncounted: lane.uncounted,
-    };
-    core.hold(
-        attempt,
-        Open {
-            message,
-            started: now,
-            lanes: vec![lane],
-        },
-    );
-    Ok(claim)
-}
-
-fn item(core: &mut Core<'_>, delivery: i64) -> rusqlite::Result<RawItem> {
-    let maps = core.names.read();
-    core.sql.claimed_delivery.query_row([delivery], |row| {
-        Ok(RawItem {
-            delivery,
-            subscription: maps.subscription_of(row.get(0)?),
-            sink: maps.name_of(row.get(1)?),
-            event: EventId::from_uuid(Uuid::from_bytes(row.get(3)?)),
-            text: Arc::from(row.get_ref(4)?.as_str()?),
-        })
-    })
-}
-
-impl RawItem {
-    fn id(&self) -> DeliveryId {
-        DeliveryId::derive(self.event, &self.subscription, &self.sink)
-    }
-}
-
-impl RawClaims {
-    /// Adds the public ids.
-    pub(super) fn finish(self) -> Claims {
-        Claims {
-            messages: self.messages.into_iter().map(RawClaim::finish).collect(),
-            expired: self.expired.iter().map(RawItem::id).collect(),
-            next_due: self.next_due.map(timestamp),
-        }
-    }
-}
-
-impl RawClaim {
-    fn finish(self) -> Claimed {
-        let id = self.item.id();
-        let composed_at: Timestamp = timestamp(self.composed);
-        Claimed {
-            attempt: AttemptNo(self.attempt),
-            message: MessageId::derive(id, self.message.unsigned_abs()),
-            sink: SinkNo(self.sink),
-            composed_at,
-            frozen: self.frozen,
-            progress: self.progress,
-            items: vec![ClaimedItem {
-                number: DeliveryNo(self.item.delivery),
-                id,
-                subscription: self.item.subscription,
-                event: self.item.event,
-                text: self.item.text,
-                charged: u32::try_from(self.charged).unwrap_or(u32::MAX),
-                first_attempt: self.first_attempt.map(timestamp),
-                uncounted: Duration::from_millis(self.uncounted.unsigned_abs()),
-            }],
-        }
-    }
+    Ok(false)
 }

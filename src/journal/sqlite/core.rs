@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::endpoints::Endpoints;
 use super::fault::Fault;
 use super::identity::Identities;
 use super::names::Names;
 use super::sql::Statements;
+use crate::journal::endpoint::Permit;
 use crate::journal::{Error, Totals};
 
 /// What a verb does to the journal. `run` may be called a second time after everything the first
@@ -36,9 +38,12 @@ pub(super) struct Core<'c> {
     pub(super) count: Counters,
     pub(super) names: Arc<Names>,
     pub(super) identities: Identities,
+    pub(super) endpoints: Endpoints,
     /// Claims by their attempt. Whoever is not here is stale.
     open: HashMap<i64, Open>,
-    /// Change of what waits per sink, of the running group.
+    /// What waits per sink.
+    waiting: HashMap<i64, i64>,
+    /// Change of it, of the running group.
     backlog: HashMap<i64, i64>,
     /// Whether the running group made something due.
     pub(super) wakes: bool,
@@ -74,6 +79,10 @@ pub(super) struct Counters {
 pub(super) struct Open {
     pub(super) message: i64,
     pub(super) started: i64,
+    /// The endpoint with the permit that was taken of it.
+    pub(super) permit: Option<(i64, Permit)>,
+    /// How long an ordered lane waits for its failing head.
+    pub(super) patience: i64,
     /// One per member, in the message's order.
     pub(super) lanes: Vec<Lane>,
 }
@@ -92,23 +101,44 @@ pub(super) struct Lane {
     pub(super) first_attempt: Option<i64>,
     pub(super) message: Option<i64>,
     pub(super) composed: Option<i64>,
-    /// Bits of what is stored for the message: [`KEPT_TEXT`], [`KEPT_PROGRESS`], [`FROZEN`].
+    /// Bits of what is stored for the message: [`KEPT_TEXT`], [`KEPT_PROGRESS`], [`FROZEN`],
+    /// [`MEMBERS`].
     pub(super) kept: i64,
     pub(super) last: Option<i64>,
+    pub(super) level: i64,
+    /// When it came up; NULL while in flight.
+    pub(super) due: Option<i64>,
+    /// When the head is tried again, where its lane passes it before.
+    pub(super) again: Option<i64>,
+    pub(super) late: bool,
+    /// How much this claim added to `uncounted`.
+    pub(super) idle: i64,
 }
 
-/// There is a row in `message`.
+/// There is a text in `message`.
 pub(super) const KEPT_TEXT: i64 = 1;
 /// There is a row in `checkpoint`.
 pub(super) const KEPT_PROGRESS: i64 = 2;
 /// The text must not change any more.
 pub(super) const FROZEN: i64 = 4;
+/// `message` lists several members.
+pub(super) const MEMBERS: i64 = 8;
 
 /// Columns of [`Lane`], in the order that [`Lane::read`] expects.
 pub(super) const LANE_COLUMNS: &str = "head, sink, key, expires, charged, kills, since, \
-     uncounted, first_attempt, message, composed, kept, last";
+     uncounted, first_attempt, message, composed, kept, last, level, due, again, late";
+
+/// How many there are.
+pub(super) const LANE_COLUMNS_COUNT: usize = 17;
 
 impl Lane {
+    /// Forgets the message that it was a member of.
+    pub(super) fn leave_message(&mut self) {
+        self.message = None;
+        self.composed = None;
+        self.kept = 0;
+    }
+
     /// Reads the columns of [`LANE_COLUMNS`].
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -125,6 +155,11 @@ impl Lane {
             composed: row.get(10)?,
             kept: row.get(11)?,
             last: row.get(12)?,
+            level: row.get(13)?,
+            due: row.get(14)?,
+            again: row.get(15)?,
+            late: row.get(16)?,
+            idle: 0,
         })
     }
 }
@@ -142,6 +177,8 @@ impl<'c> Core<'c> {
             conn,
             sql: Statements::prepare(conn)?,
             identities: Identities::load(conn, &count)?,
+            endpoints: Endpoints::load(conn)?,
+            waiting: waiting(conn)?,
             count,
             names,
             open: HashMap::new(),
@@ -169,8 +206,10 @@ impl<'c> Core<'c> {
         for (sink, change) in self.backlog.iter().filter(|(_, change)| **change != 0) {
             self.sql.write_backlog.execute(params![sink, change])?;
         }
+        self.endpoints.write(&mut self.sql)?;
         self.sql.commit.execute([])?;
         self.identities.committed();
+        self.endpoints.committed();
         self.forget_group();
         Ok(())
     }
@@ -184,7 +223,11 @@ impl<'c> Core<'c> {
         for (attempt, open) in self.closed.drain(..).rev() {
             self.open.insert(attempt, open);
         }
+        for (sink, change) in &self.backlog {
+            *self.waiting.entry(*sink).or_default() -= change;
+        }
         self.identities.roll_back();
+        self.endpoints.roll_back();
         self.wakes = false;
         self.forget_group();
         // SQLite has rolled back by itself after some failures.
@@ -232,6 +275,22 @@ impl<'c> Core<'c> {
     pub(super) fn pending(&mut self, sink: i64, change: i64) {
         self.count.pending += change;
         *self.backlog.entry(sink).or_default() += change;
+        *self.waiting.entry(sink).or_default() += change;
+    }
+
+    /// How much waits for a sink.
+    pub(super) fn waits_for(&self, sink: i64) -> u64 {
+        let waiting = self.waiting.get(&sink).copied().unwrap_or(0);
+        u64::try_from(waiting).unwrap_or(0)
+    }
+
+    /// Takes the deliveries after the first `items` out of a claim.
+    pub(super) fn shorten(&mut self, attempt: i64, items: usize) -> Vec<Lane> {
+        let Some(open) = self.open.get_mut(&attempt) else {
+            return Vec::new();
+        };
+        self.closed.push((attempt, open.clone()));
+        open.lanes.split_off(items.min(open.lanes.len()))
     }
 
     /// Refuses a verb before it wrote anything.
@@ -288,6 +347,12 @@ impl Counters {
             ])
             .map(drop)
     }
+}
+
+fn waiting(conn: &Connection) -> rusqlite::Result<HashMap<i64, i64>> {
+    let mut statement = conn.prepare("SELECT sink, pending FROM backlog")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }
 
 /// The totals as committed.

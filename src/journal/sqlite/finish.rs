@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::core::{Core, KEPT_PROGRESS, KEPT_TEXT, Lane};
+use super::core::{Core, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS};
 
 /// State of a finished delivery as stored: it arrived.
 pub(super) const DELIVERED: i64 = 1;
@@ -41,6 +41,17 @@ pub(super) fn finish(
     lane: &Lane,
     ending: &Ending<'_>,
 ) -> rusqlite::Result<()> {
+    finish_before(core, lane, ending, None)
+}
+
+/// The same, where a delivery that left the lane to go with its head may have to come back: `heir`
+/// becomes the head.
+pub(super) fn finish_before(
+    core: &mut Core<'_>,
+    lane: &Lane,
+    ending: &Ending<'_>,
+    heir: Option<i64>,
+) -> rusqlite::Result<()> {
     core.sql.insert_finish.execute(params![
         lane.head,
         ending.state,
@@ -48,23 +59,59 @@ pub(super) fn finish(
         ending.attempt.or(lane.last),
         ending.charged.unwrap_or(lane.charged),
         ending.reason,
+        lane.late,
     ])?;
     core.sql.delete_lane.execute([lane.head])?;
-    match ending.state {
+    count(core, lane.sink, ending.state);
+    match (lane.key, heir) {
+        (Some(key), Some(heir)) => core.sql.inherit_lane.execute([heir, key]).map(drop),
+        (Some(key), None) => promote(core, lane.sink, key, ending.at),
+        (None, _) => Ok(()),
+    }
+}
+
+/// Suppresses a delivery that stands behind the head of its lane.
+pub(super) fn finish_queued(
+    core: &mut Core<'_>,
+    delivery: i64,
+    sink: i64,
+    ending: &Ending<'_>,
+) -> rusqlite::Result<()> {
+    core.sql.delete_queue.execute([delivery])?;
+    core.sql.insert_finish.execute(params![
+        delivery,
+        ending.state,
+        ending.at,
+        None::<i64>,
+        0,
+        ending.reason,
+        false,
+    ])?;
+    count(core, sink, ending.state);
+    Ok(())
+}
+
+fn count(core: &mut Core<'_>, sink: i64, state: i64) {
+    match state {
         DELIVERED => core.count.delivered += 1,
         DEAD => core.count.dead += 1,
         _ => core.count.suppressed += 1,
     }
-    core.pending(lane.sink, -1);
+    core.pending(sink, -1);
+}
+
+/// Lets the lane go on without its head, which is tried again at `due` in a lane of its own.
+pub(super) fn pass(core: &mut Core<'_>, lane: &Lane, due: i64, now: i64) -> rusqlite::Result<()> {
+    core.sql.pass_lane.execute([lane.head, due])?;
     match lane.key {
-        Some(key) => promote(core, lane.sink, key, ending.at),
+        Some(key) => promote(core, lane.sink, key, now),
         None => Ok(()),
     }
 }
 
 /// Removes what is stored for a message.
 pub(super) fn forget_message(core: &mut Core<'_>, message: i64, kept: i64) -> rusqlite::Result<()> {
-    if kept & KEPT_TEXT != 0 {
+    if kept & (KEPT_TEXT | MEMBERS) != 0 {
         core.sql.delete_message.execute([message])?;
     }
     if kept & KEPT_PROGRESS != 0 {

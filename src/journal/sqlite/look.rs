@@ -1,5 +1,7 @@
 //! `look`: the journal as people see it.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use herald_model::{DeliveryId, DeliveryState, EventId, MessageId, Phase};
 use rusqlite::{OptionalExtension, Row};
@@ -8,10 +10,11 @@ use uuid::Uuid;
 use super::SqliteJournal;
 use super::reader::Reader;
 use super::rows::{outcome_word, phase, state, timestamp};
-use super::{core, walk};
+use super::{core, standing, walk};
 use crate::journal::{
     AttemptRow, DeliveryFilter, DeliveryNo, DeliveryRow, Error, EventFilter, EventNo, EventRow,
-    GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow, Totals,
+    GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow, SinkState,
+    Totals,
 };
 
 /// How many attempts of a delivery are shown.
@@ -129,6 +132,7 @@ pub(super) fn delivery(
     let Some((event, subscription, sink)) = found else {
         return Ok(None);
     };
+    let sink_number: i64 = sink;
     let (subscription, sink) = {
         let maps = reader.names.read();
         (maps.subscription_of(subscription), maps.name_of(sink))
@@ -145,11 +149,12 @@ pub(super) fn delivery(
         reason: None,
         next_attempt: None,
         charged: 0,
+        late: false,
         attempts: Vec::new(),
     };
     let last = match finished(reader, &mut row)? {
         Some(last) => last,
-        None => waiting(reader, &mut row)?,
+        None => waiting(reader, &mut row, sink_number)?,
     };
     add_attempts(reader, &mut row, last, attempts)?;
     row.attempts.reverse();
@@ -161,12 +166,15 @@ pub(super) fn delivery(
 fn finished(reader: &Reader, into: &mut DeliveryRow) -> rusqlite::Result<Option<Option<i64>>> {
     reader
         .conn
-        .prepare_cached("SELECT state, charged, reason, attempt FROM finish WHERE delivery = ?1")?
+        .prepare_cached(
+            "SELECT state, charged, reason, attempt, late FROM finish WHERE delivery = ?1",
+        )?
         .query_row([into.number.0], |row| {
             into.state = state(row.get(0)?);
             into.phase = None;
             into.charged = row.get(1)?;
             into.reason = row.get(2)?;
+            into.late = row.get(4)?;
             row.get(3)
         })
         .optional()
@@ -174,37 +182,61 @@ fn finished(reader: &Reader, into: &mut DeliveryRow) -> rusqlite::Result<Option<
 
 /// Fills in what the head of a lane waits for; its open attempt comes first. Gives the integer of
 /// its last attempt that has ended.
-fn waiting(reader: &Reader, into: &mut DeliveryRow) -> rusqlite::Result<Option<i64>> {
+fn waiting(reader: &Reader, into: &mut DeliveryRow, sink: i64) -> rusqlite::Result<Option<i64>> {
     let number = into.number.0;
-    let last = reader
+    let found = reader
         .conn
         .prepare_cached(
-            "SELECT attempt, started, message, phase, due, charged, last FROM lane WHERE head = ?1",
+            "SELECT attempt, started, message, phase, coalesce(again, due), charged, last, late \
+             FROM lane WHERE head = ?1",
         )?
         .query_row([number], |row| {
             into.charged = row.get(5)?;
-            if let Some(attempt) = row.get::<_, Option<i64>>(0)? {
-                let message: Option<i64> = row.get(2)?;
-                into.phase = Some(Phase::InFlight);
-                into.attempts.push(AttemptRow {
-                    message: message_id(into.id, message.unwrap_or(attempt)),
-                    started: timestamp(row.get(1)?),
-                    ended: None,
-                    outcome: None,
-                    charged: false,
-                    reason: String::new(),
-                    reply: String::new(),
-                });
-            } else {
-                into.phase = Some(phase(row.get(3)?));
-                if into.phase != Some(Phase::Due) {
-                    into.next_attempt = row.get::<_, Option<i64>>(4)?.map(timestamp);
-                }
-            }
-            row.get(6)
+            into.late = row.get(7)?;
+            let open: Option<i64> = row.get(0)?;
+            let open = match open {
+                Some(attempt) => Some((attempt, row.get(1)?, row.get::<_, Option<i64>>(2)?)),
+                None => None,
+            };
+            let own = phase(row.get(3)?);
+            let due = row.get::<_, Option<i64>>(4)?.map(timestamp);
+            Ok((open, own, due, row.get(6)?))
         })
         .optional()?;
-    Ok(last.flatten())
+    let Some((open, own, due, last)) = found else {
+        return Ok(None);
+    };
+    if let Some((attempt, started, message)) = open {
+        into.phase = Some(Phase::InFlight);
+        let leader = leader(reader, attempt)?.unwrap_or(into.id);
+        into.attempts.push(AttemptRow {
+            message: message_id(leader, message.unwrap_or(attempt)),
+            started: timestamp(started),
+            ended: None,
+            outcome: None,
+            charged: false,
+            reason: String::new(),
+            reply: String::new(),
+        });
+    } else {
+        let (phase, until) = standing::phase(reader, sink, own, due)?;
+        into.phase = Some(phase);
+        into.next_attempt = until;
+    }
+    Ok(last)
+}
+
+/// The first member of a message whose attempt is open.
+fn leader(reader: &Reader, attempt: i64) -> rusqlite::Result<Option<DeliveryId>> {
+    let head: Option<i64> = reader
+        .conn
+        .prepare_cached("SELECT head FROM lane WHERE attempt = ?1 ORDER BY level, head LIMIT 1")?
+        .query_row([attempt], |row| row.get(0))
+        .optional()?;
+    match head {
+        Some(head) => delivery_id(reader, head),
+        None => Ok(None),
+    }
 }
 
 /// Adds the attempts of a chain, newest first.
@@ -303,21 +335,29 @@ fn generation(reader: &Reader, number: GenerationNo) -> rusqlite::Result<Option<
 fn sinks(reader: &Reader) -> rusqlite::Result<Vec<SinkRow>> {
     let mut statement = reader
         .conn
-        .prepare_cached("SELECT sink, pending FROM backlog WHERE pending > 0 ORDER BY sink")?;
-    let mut rows = statement.query([])?;
-    let mut sinks: Vec<(i64, SinkRow)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let number: i64 = row.get(0)?;
-        sinks.push((
-            number,
-            SinkRow {
-                name: reader.names.read().name_of(number),
-                pending: u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0),
-                oldest: None,
-            },
-        ));
+        .prepare_cached("SELECT sink, pending FROM backlog WHERE pending > 0")?;
+    let mut pending: BTreeMap<i64, i64> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for sink in standing::restrained(reader)? {
+        pending.entry(sink).or_insert(0);
     }
-    let mut missing = sinks.len();
+    let mut sinks: Vec<(i64, SinkRow)> = Vec::new();
+    for (number, pending) in pending {
+        let (state, until) = standing::of(reader, number)?;
+        if pending == 0 && state == SinkState::Ready {
+            continue;
+        }
+        let row = SinkRow {
+            name: reader.names.read().name_of(number),
+            pending: u64::try_from(pending).unwrap_or(0),
+            oldest: None,
+            state,
+            until,
+        };
+        sinks.push((number, row));
+    }
+    let mut missing = sinks.iter().filter(|(_, row)| row.pending > 0).count();
     let mut lanes = reader
         .conn
         .prepare_cached("SELECT sink, head FROM lane ORDER BY head")?;

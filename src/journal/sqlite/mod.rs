@@ -2,9 +2,9 @@
 //!
 //! `docs/journal.md` tells what the tables are and why. Here: `schema` (versions), `sql` (every
 //! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
-//! file per verb (`begin`, `record`, `claim`, `save`, `settle`, `sweep`), `recover`
-//! (what a start does), `checkpoint` (beside the writer); for people `reader`, `look` and
-//! `index`.
+//! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
+//! `settle`, `sweep`), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
+//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -22,12 +22,16 @@ use super::{
     Settled, Settlement, Sweep, Swept,
 };
 
+mod backlog;
 mod begin;
 mod checkpoint;
 mod claim;
+mod claimed;
 mod core;
+mod endpoints;
 mod fault;
 mod finish;
+mod gather;
 mod identity;
 mod index;
 mod lock;
@@ -42,6 +46,7 @@ mod save;
 mod schema;
 mod settle;
 mod sql;
+mod standing;
 mod sweep;
 mod walk;
 mod writer;
@@ -212,6 +217,10 @@ impl Journal for SqliteJournal {
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {
         self.ask(save::Save { attempt, saved }, true).await
+    }
+
+    async fn shorten(&self, attempt: AttemptNo, items: usize) -> Result<(), Error> {
+        self.ask(save::Shorten { attempt, items }, true).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, Error> {

@@ -1,43 +1,64 @@
 //! What a start makes of the claims that nobody holds any more.
 
+use std::collections::BTreeMap;
+
 use herald_model::Phase;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, LANE_COLUMNS, Lane};
+use super::core::{
+    Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, LANE_COLUMNS, LANE_COLUMNS_COUNT, Lane, Open,
+};
 use super::finish::{DEAD, Ending, finish};
 use super::rows::{UNKNOWN, phase_number};
-use super::settle::Attempt;
+use super::settle::{Attempt, keep_members};
 use crate::journal::{CUT_OFF, KILLS_MAX, killed};
 
 /// Ends every open attempt: it may have arrived, so it becomes *unknown*, its text is frozen, and
 /// its lane is due again, or dead if this happened too often. The lock file proves that nobody
 /// works on any of them.
 pub(super) fn recover(core: &mut Core<'_>, now: i64) -> rusqlite::Result<()> {
-    let open = open_lanes(core.conn)?;
+    let open = open_messages(core.conn)?;
     if open.is_empty() {
         return Ok(());
     }
     core.begin()?;
-    for (mut lane, attempt, started) in open {
-        let message = lane.message.unwrap_or(attempt);
-        lane.kept = kept(core, message)?;
-        if lane.kept & KEPT_TEXT != 0 {
-            core.sql.freeze.execute([message])?;
-            lane.kept |= FROZEN;
-        }
-        lane.kills += 1;
+    for (attempt, mut message) in open {
+        message.lanes.sort_by_key(|lane| (lane.level, lane.head));
+        end_dead(core, attempt, message, now)?;
+    }
+    core.commit()
+}
+
+/// Ends one attempt.
+fn end_dead(core: &mut Core<'_>, number: i64, mut open: Open, now: i64) -> rusqlite::Result<()> {
+    let started = open.started;
+    let first = open.lanes.first();
+    open.message = first.and_then(|lane| lane.message).unwrap_or(number);
+    let leader = first.map(|lane| lane.head);
+    let killed_off = |lane: &Lane| lane.kills + 1 >= i64::from(KILLS_MAX);
+    // A message that loses a member is none any more.
+    let stays = !open.lanes.iter().any(killed_off);
+    let mut kept = kept(core, open.message)?;
+    if kept & KEPT_TEXT != 0 {
+        core.sql.freeze.execute([open.message])?;
+        kept |= FROZEN;
+    }
+    if stays {
+        kept |= keep_members(core, &open)?;
+    }
+    for lane in &open.lanes {
         let last = Attempt {
-            number: attempt,
-            message,
-            leader: None,
+            number,
+            message: open.message,
+            leader: leader.filter(|leader| *leader != lane.head),
             started,
             ended: now,
             outcome: UNKNOWN,
             charged: false,
             words: CUT_OFF,
         }
-        .write(core, &lane)?;
-        if lane.kills >= i64::from(KILLS_MAX) {
+        .write(core, lane)?;
+        if killed_off(lane) {
             let reason = killed(KILLS_MAX);
             let ending = Ending {
                 state: DEAD,
@@ -46,7 +67,7 @@ pub(super) fn recover(core: &mut Core<'_>, now: i64) -> rusqlite::Result<()> {
                 attempt: Some(last),
                 reason: Some(&reason),
             };
-            finish(core, &lane, &ending)?;
+            finish(core, lane, &ending)?;
             continue;
         }
         core.sql.again_lane.execute(params![
@@ -54,25 +75,38 @@ pub(super) fn recover(core: &mut Core<'_>, now: i64) -> rusqlite::Result<()> {
             now.min(lane.expires),
             phase_number(Phase::Due),
             lane.charged,
-            lane.kills,
+            lane.kills + 1,
             lane.uncounted,
             lane.first_attempt.unwrap_or(started),
-            message,
-            lane.composed.unwrap_or(started),
-            lane.kept,
+            stays.then_some(open.message),
+            stays.then(|| lane.composed.unwrap_or(started)),
+            if stays { kept } else { 0 },
             last,
+            None::<i64>,
         ])?;
     }
-    core.commit()
+    Ok(())
 }
 
-fn open_lanes(conn: &Connection) -> rusqlite::Result<Vec<(Lane, i64, i64)>> {
+/// The messages whose attempt is open, in the order of their claims.
+fn open_messages(conn: &Connection) -> rusqlite::Result<BTreeMap<i64, Open>> {
     let mut statement = conn.prepare(&format!(
-        "SELECT {LANE_COLUMNS}, attempt, started FROM lane WHERE attempt IS NOT NULL ORDER BY attempt"
+        "SELECT {LANE_COLUMNS}, attempt, started FROM lane WHERE attempt IS NOT NULL"
     ))?;
-    let lanes =
-        statement.query_map([], |row| Ok((Lane::read(row)?, row.get(13)?, row.get(14)?)))?;
-    lanes.collect()
+    let mut rows = statement.query([])?;
+    let mut open = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let started = row.get(LANE_COLUMNS_COUNT + 1)?;
+        let message = open.entry(row.get(LANE_COLUMNS_COUNT)?).or_insert(Open {
+            message: 0,
+            started,
+            permit: None,
+            patience: i64::MAX,
+            lanes: Vec::new(),
+        });
+        message.lanes.push(Lane::read(row)?);
+    }
+    Ok(open)
 }
 
 /// What is stored for a message. While an attempt is open its lane does not say so.
@@ -87,7 +121,7 @@ fn kept(core: &mut Core<'_>, message: i64) -> rusqlite::Result<i64> {
             .optional()
     };
     let mut kept = 0;
-    if exists("message", "number")?.is_some() {
+    if exists("message", "text IS NOT NULL AND number")?.is_some() {
         kept |= KEPT_TEXT;
     }
     if exists("checkpoint", "message")?.is_some() {

@@ -1,14 +1,14 @@
-//! `save` and `wait`: what happens to a claim before it is settled.
+//! `save`, `shorten` and `wait`: what happens to a claim before it is settled.
 
 use herald_model::Phase;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Verb};
+use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, Verb};
 use super::fault::Fault;
 use super::finish::forget_message;
 use super::rows::phase_number;
-use crate::journal::{AttemptNo, Error, Saved, Settled};
+use crate::journal::{AttemptNo, Error, Saved, Settled, TRIED_BEFORE};
 
 /// Text or progress to store.
 pub(super) struct Save {
@@ -46,6 +46,33 @@ impl Verb for Save {
     }
 }
 
+/// A message to be made of fewer deliveries.
+pub(super) struct Shorten {
+    pub(super) attempt: AttemptNo,
+    pub(super) items: usize,
+}
+
+impl Verb for Shorten {
+    type Made = ();
+
+    fn run(&mut self, core: &mut Core<'_>) -> Result<(), Fault> {
+        let Some(open) = core.claim(self.attempt.0) else {
+            return Err(Fault::Refused(Error::Stale));
+        };
+        let tried = |lane: &Lane| lane.message.is_some();
+        if self.items == 0 || open.lanes.iter().any(tried) {
+            return Core::refuse(TRIED_BEFORE);
+        }
+        let started = open.started;
+        for lane in core.shorten(self.attempt.0, self.items) {
+            let due = lane.due.unwrap_or(started);
+            core.sql.return_lane.execute([lane.head, due])?;
+        }
+        core.wakes = true;
+        Ok(())
+    }
+}
+
 /// A claim to give back unspent.
 pub(super) struct Wait {
     pub(super) attempt: AttemptNo,
@@ -60,6 +87,11 @@ impl Verb for Wait {
         let Some(open) = core.release(self.attempt.0) else {
             return Ok(Settled::Stale);
         };
+        if let Some((number, permit)) = open.permit
+            && let Some(endpoint) = core.endpoints.change(number)
+        {
+            endpoint.give_back(permit);
+        }
         let until = self.until.as_millisecond();
         let counts = !matches!(self.phase, Phase::Held | Phase::Limited);
         for lane in &open.lanes {

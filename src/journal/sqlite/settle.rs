@@ -3,10 +3,12 @@
 use herald_model::{Outcome, Phase, Signal};
 use rusqlite::params;
 
-use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, Open, Verb, take};
+use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS, Open, Verb, take};
 use super::fault::Fault;
-use super::finish::{DEAD, DELIVERED, Ending, finish, forget_message};
+use super::finish::{DEAD, DELIVERED, Ending, finish_before, forget_message};
+use super::gather;
 use super::rows::{outcome_number, phase_number};
+use crate::journal::endpoint::Verdict;
 use crate::journal::{Next, Settled, SettledItem, Settlement};
 
 /// An attempt to close.
@@ -36,8 +38,10 @@ impl Verb for Settle {
 fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(), Fault> {
     let ended = settlement.ended.as_millisecond();
     let number = settlement.attempt.0;
+    end_permit(core, open, settlement);
     let kept = keep_message(core, open, &settlement.items)?;
     let leader = open.lanes.first().map(|lane| lane.head);
+    let mut over = Vec::new();
     for (lane, item) in open.lanes.iter().zip(&settlement.items) {
         let attempt = Attempt {
             number,
@@ -59,38 +63,125 @@ fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(
             reason: None,
         };
         match &item.next {
-            Next::Delivered => finish(core, lane, &ending)?,
+            Next::Delivered => over.push((lane, ending)),
             Next::Dead(reason) => {
                 ending.state = DEAD;
                 ending.reason = Some(reason);
-                finish(core, lane, &ending)?;
+                over.push((lane, ending));
             }
             Next::Again(at) => {
-                // Due no later than it expires, so that it is suppressed in time.
-                let due = at.as_millisecond().min(lane.expires);
-                core.sql.again_lane.execute(params![
-                    lane.head,
-                    due,
-                    phase_number(Phase::Waiting),
-                    charged,
-                    0,
-                    lane.uncounted,
-                    lane.first_attempt.unwrap_or(open.started),
-                    kept.is_some().then_some(open.message),
-                    kept.is_some()
-                        .then(|| lane.composed.unwrap_or(open.started)),
-                    kept.unwrap_or(0),
-                    last,
-                ])?;
-                core.wakes = true;
+                let at = at.as_millisecond();
+                again(
+                    core,
+                    open,
+                    lane,
+                    Again {
+                        at,
+                        ended,
+                        charged,
+                        last,
+                    },
+                    kept,
+                )?;
             }
         }
         if settlement.signal == Signal::Hold {
             let why = item.outcome.reason();
-            core.sql.hold_sink.execute(params![lane.sink, ended, why])?;
+            let Core { endpoints, sql, .. } = &mut *core;
+            endpoints.hold(sql, lane.sink, ended, why)?;
         }
     }
+    for (lane, ending) in over {
+        let heir = heir(core, open, settlement, lane)?;
+        finish_before(core, lane, &ending, heir)?;
+    }
     Ok(())
+}
+
+/// Gives the permit back to its endpoint, with what the attempt says about the way.
+fn end_permit(core: &mut Core<'_>, open: &Open, settlement: &Settlement) {
+    let Some((endpoint, permit)) = open.permit else {
+        return;
+    };
+    if let Some(endpoint) = core.endpoints.change(endpoint) {
+        let held_back = endpoint.holds_back();
+        let outcomes = settlement.items.iter().map(|item| &item.outcome);
+        let ended = settlement.ended.as_millisecond();
+        endpoint.end(permit, ended, Verdict::of(outcomes), &settlement.signal);
+        core.wakes |= held_back;
+    }
+}
+
+/// A delivery that is tried again.
+#[derive(Clone, Copy)]
+struct Again {
+    at: i64,
+    ended: i64,
+    charged: i64,
+    last: i64,
+}
+
+fn again(
+    core: &mut Core<'_>,
+    open: &Open,
+    lane: &Lane,
+    how: Again,
+    kept: Option<i64>,
+) -> rusqlite::Result<()> {
+    // Due no later than it expires, so that it is suppressed in time.
+    let at = how.at.min(lane.expires);
+    let first = lane.first_attempt.unwrap_or(open.started);
+    let patience_ends = first
+        .saturating_add(lane.uncounted)
+        .saturating_add(open.patience);
+    // An ordered lane comes up when its patience ends, and passes its head then.
+    let comes_up = match lane.key {
+        Some(_) => at.min(patience_ends.max(how.ended)),
+        None => at,
+    };
+    core.sql.again_lane.execute(params![
+        lane.head,
+        comes_up,
+        phase_number(Phase::Waiting),
+        how.charged,
+        0,
+        lane.uncounted,
+        first,
+        kept.is_some().then_some(open.message),
+        kept.is_some()
+            .then(|| lane.composed.unwrap_or(open.started)),
+        kept.unwrap_or(0),
+        how.last,
+        (comes_up < at).then_some(at),
+    ])?;
+    core.wakes = true;
+    Ok(())
+}
+
+/// Who takes over the lane of a delivery that is over: another of the same message that is not,
+/// and that left the lane only to go with it.
+fn heir(
+    core: &mut Core<'_>,
+    open: &Open,
+    settlement: &Settlement,
+    lane: &Lane,
+) -> rusqlite::Result<Option<i64>> {
+    if lane.key.is_none() || open.lanes.len() == 1 {
+        return Ok(None);
+    }
+    for (other, item) in open.lanes.iter().zip(&settlement.items) {
+        if !matches!(item.next, Next::Again(_)) || other.key.is_some() || other.late {
+            continue;
+        }
+        let key: Option<i64> = core
+            .sql
+            .lane_key
+            .query_row([other.head], |row| row.get(0))?;
+        if key == lane.key {
+            return Ok(Some(other.head));
+        }
+    }
+    Ok(None)
 }
 
 /// Keeps, freezes or drops what is stored for the message. Returns the bits of what is kept for
@@ -104,6 +195,7 @@ fn keep_message(
     let mut kept = open.lanes.iter().fold(0, |bits, lane| bits | lane.kept);
     let again = |item: &SettledItem| matches!(item.next, Next::Again(_));
     if items.iter().all(again) {
+        kept |= keep_members(core, open)?;
         let arrived = items
             .iter()
             .any(|item| matches!(item.outcome, Outcome::Unknown { .. }));
@@ -112,7 +204,11 @@ fn keep_message(
                 core.sql.freeze.execute([open.message])?;
                 kept |= FROZEN;
             } else {
-                core.sql.delete_message.execute([open.message])?;
+                let forget = match kept & MEMBERS {
+                    0 => &mut core.sql.delete_message,
+                    _ => &mut core.sql.drop_text,
+                };
+                forget.execute([open.message])?;
                 kept &= !KEPT_TEXT;
             }
         }
@@ -123,6 +219,20 @@ fn keep_message(
         forget_message(core, open.message, kept)?;
     }
     Ok(None)
+}
+
+/// Writes down who goes in a message of several.
+pub(super) fn keep_members(core: &mut Core<'_>, open: &Open) -> rusqlite::Result<i64> {
+    if open.lanes.len() == 1 {
+        return Ok(0);
+    }
+    let first = open.lanes.first();
+    let composed = first.and_then(|lane| lane.composed).unwrap_or(open.started);
+    let members = gather::list(&open.lanes);
+    core.sql
+        .save_members
+        .execute(params![open.message, composed, members])?;
+    Ok(MEMBERS)
 }
 
 /// A row of `attempt`.

@@ -39,27 +39,43 @@ statements! {
     insert_identity_more: "INSERT INTO identity_more (key, event) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     identified_event: "SELECT id, received, identities FROM event WHERE seq = ?1";
 
-    due_lanes: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last FROM lane WHERE sink = ?1 AND level = ?2 AND due <= ?3 ORDER BY due, head LIMIT ?4";
+    due_lanes: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE sink = ?1 AND level = ?2 AND due <= ?3 ORDER BY due, head LIMIT ?4";
     next_due: "SELECT due FROM lane WHERE sink = ?1 AND level = ?2 AND due > ?3 ORDER BY due LIMIT 1";
+    lane_by_head: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE head = ?1";
+    lanes_of_event: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE head BETWEEN ?1 AND ?2 AND head <> ?3 AND +sink = ?4 AND +due <= ?5 AND message IS NULL AND again IS NULL ORDER BY head";
+    queued_of_event: "SELECT delivery FROM queue WHERE delivery BETWEEN ?1 AND ?2 AND +sink = ?3 AND +key = ?4 ORDER BY delivery";
     open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3 WHERE head = ?1";
-    claimed_delivery: "SELECT d.subscription, d.sink, d.event, e.id, e.text FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
+    claimed_delivery: "SELECT d.subscription, d.sink, d.event, e.id, e.text, e.first_delivery, e.deliveries FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
     saved_text: "SELECT text FROM message WHERE number = ?1 AND frozen = 1";
     saved_progress: "SELECT bytes FROM checkpoint WHERE message = ?1";
 
     save_text: "INSERT INTO message (number, composed, text) VALUES (?1, ?2, ?3) ON CONFLICT (number) DO UPDATE SET text = excluded.text WHERE frozen = 0";
     save_progress: "INSERT INTO checkpoint (message, bytes) VALUES (?1, ?2) ON CONFLICT (message) DO UPDATE SET bytes = excluded.bytes";
+    saved_members: "SELECT members FROM message WHERE number = ?1";
+    save_members: "INSERT INTO message (number, composed, members) VALUES (?1, ?2, ?3) ON CONFLICT (number) DO UPDATE SET members = excluded.members";
+    drop_text: "UPDATE message SET text = NULL WHERE number = ?1";
+    leave_message: "UPDATE lane SET message = NULL, composed = NULL, kept = 0 WHERE head = ?1 AND message = ?2";
     freeze: "UPDATE message SET frozen = 1 WHERE number = ?1";
     delete_message: "DELETE FROM message WHERE number = ?1";
     delete_checkpoint: "DELETE FROM checkpoint WHERE message = ?1";
 
     insert_attempt: "INSERT INTO attempt (seq, number, message, leader, delivery, previous, started, ended, outcome, charged, words) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    insert_finish: "INSERT INTO finish (delivery, state, at, attempt, charged, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    insert_finish: "INSERT INTO finish (delivery, state, at, attempt, charged, reason, late) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     delete_lane: "DELETE FROM lane WHERE head = ?1";
-    again_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, charged = ?4, kills = ?5, since = NULL, uncounted = ?6, first_attempt = ?7, message = ?8, composed = ?9, kept = ?10, last = ?11 WHERE head = ?1";
-    wait_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, since = ?4, uncounted = ?5, kept = ?6 WHERE head = ?1";
+    again_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, charged = ?4, kills = ?5, since = NULL, uncounted = ?6, first_attempt = ?7, message = ?8, composed = ?9, kept = ?10, last = ?11, again = ?12 WHERE head = ?1";
+    pass_lane: "UPDATE lane SET key = NULL, late = 1, due = ?2, again = NULL WHERE head = ?1";
+    inherit_lane: "UPDATE lane SET key = ?2 WHERE head = ?1";
+    return_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL WHERE head = ?1";
+    wait_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, since = ?4, uncounted = ?5, kept = ?6, again = NULL WHERE head = ?1";
     next_in_queue: "SELECT delivery FROM queue WHERE sink = ?1 AND key = ?2 ORDER BY delivery LIMIT 1";
     delete_queue: "DELETE FROM queue WHERE delivery = ?1";
     queued_delivery: "SELECT level, expires FROM delivery WHERE seq = ?1";
+    lane_key: "SELECT lane_key FROM delivery WHERE seq = ?1";
+    queue_page: "SELECT q.delivery, d.level FROM queue q JOIN delivery d ON d.seq = q.delivery WHERE q.sink = ?1 ORDER BY q.key LIMIT ?2";
+    waiting_lanes: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE sink = ?1 AND level = ?2 AND due IS NOT NULL ORDER BY due LIMIT ?3";
+    insert_endpoint: "INSERT INTO endpoint (seq, name) VALUES (?1, ?2)";
+    write_endpoint: "UPDATE endpoint SET starts = ?2, per = ?3, penalty_until = ?4, faults = ?5, probe_at = ?6 WHERE seq = ?1";
+    write_way: "INSERT INTO way (sink, endpoint, limited, until) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (sink) DO UPDATE SET endpoint = excluded.endpoint, limited = excluded.limited, until = excluded.until";
     hold_sink: "INSERT INTO pause (sink, at, who, why) VALUES (?1, ?2, 'herald', ?3) ON CONFLICT DO NOTHING";
 
     old_events: "SELECT seq, received, first_delivery, deliveries FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";

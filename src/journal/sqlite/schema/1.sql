@@ -48,7 +48,8 @@ CREATE TABLE finish (
   at INTEGER NOT NULL,
   attempt INTEGER,
   charged INTEGER NOT NULL,
-  reason TEXT
+  reason TEXT,
+  late INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX finish_undelivered ON finish (state, delivery) WHERE state <> 1;
 
@@ -122,6 +123,7 @@ CREATE TABLE lane (
   composed INTEGER,
   kept INTEGER NOT NULL DEFAULT 0,
   last INTEGER,
+  again INTEGER,
   late INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX lane_due ON lane (sink, level, due) WHERE due IS NOT NULL;
@@ -170,11 +172,17 @@ CREATE TABLE endpoint (
   seq INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   starts BLOB NOT NULL DEFAULT x'',
-  in_flight INTEGER NOT NULL DEFAULT 0,
+  per INTEGER NOT NULL DEFAULT 0,
   penalty_until INTEGER,
-  breaker INTEGER NOT NULL DEFAULT 0,
   faults INTEGER NOT NULL DEFAULT 0,
   probe_at INTEGER
+);
+
+CREATE TABLE way (
+  sink INTEGER PRIMARY KEY,
+  endpoint INTEGER,
+  limited INTEGER NOT NULL,
+  until INTEGER
 );
 
 CREATE TABLE pause (

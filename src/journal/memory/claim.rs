@@ -1,0 +1,329 @@
+//! `claim` of the journal in memory.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use herald_model::event::Level;
+use herald_model::{DeliveryId, DeliveryState};
+use jiff::Timestamp;
+
+use super::state::{Delivery, Open, OpenMessage, State, message_id, span};
+use crate::journal::endpoint::{Denied, Endpoint, millis};
+use crate::journal::{
+    AttemptNo, BACKLOG, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, Policy,
+    Room, SUPPRESSED_MAX, SinkNo,
+};
+
+/// One sink of a request.
+struct Ask {
+    sink: SinkNo,
+    room: u32,
+    left: u32,
+    policy: Arc<Policy>,
+    limited: Option<Denied>,
+}
+
+impl State {
+    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claims {
+        let now = request.now;
+        let mut claims = Claims::default();
+        let mut asks: Vec<Ask> = request
+            .room
+            .iter()
+            .map(|room| self.ask(room, now))
+            .collect();
+        for ask in &asks {
+            self.trim(ask, now, &mut claims);
+        }
+        for level in Level::URGENT_FIRST {
+            for ask in &mut asks {
+                self.claim_level(ask, level, now, &mut claims);
+            }
+        }
+        for ask in asks {
+            let permit = ask.limited.and_then(|denied| denied.until);
+            let permit = permit.and_then(|at| Timestamp::from_millisecond(at).ok());
+            let later = self
+                .heads(ask.sink)
+                .filter(|(_, head)| head.open.is_none())
+                .map(|(_, head)| head.comes_up())
+                .filter(|at| *at > now);
+            claims.next_due = later.chain(permit).chain(claims.next_due).min();
+            let endpoint = ask.policy.endpoint.as_ref().map(ToString::to_string);
+            self.ways.insert(ask.sink, (endpoint, ask.limited));
+        }
+        claims
+    }
+
+    fn ask(&mut self, room: &Room, now: Timestamp) -> Ask {
+        let policy = Arc::clone(&room.policy);
+        if let Some(name) = &policy.endpoint {
+            let endpoint = self.endpoints.entry(name.to_string()).or_default();
+            endpoint.count_for(policy.limit.as_ref());
+            endpoint.pass_time(now.as_millisecond());
+        }
+        Ask {
+            sink: room.sink,
+            room: room.messages,
+            left: room.messages,
+            policy,
+            limited: None,
+        }
+    }
+
+    /// Suppresses what is too much for a sink: the oldest of the least urgent level first.
+    fn trim(&mut self, ask: &Ask, now: Timestamp, claims: &mut Claims) {
+        let of_sink = |delivery: &Delivery| delivery.sink == ask.sink;
+        let mut waiting: Vec<(Level, i64, bool)> = self
+            .pending
+            .iter()
+            .filter_map(|number| Some((*number, self.deliveries.get(number)?)))
+            .filter(|(_, delivery)| of_sink(delivery))
+            .map(|(number, delivery)| (delivery.level, number, delivery.open.is_some()))
+            .collect();
+        let most = usize::try_from(ask.policy.max_backlog).unwrap_or(usize::MAX);
+        let too_many = waiting.len().saturating_sub(most).min(SUPPRESSED_MAX);
+        waiting.retain(|(_, _, in_flight)| !in_flight);
+        waiting.sort_unstable();
+        for (_, number, _) in waiting.into_iter().take(too_many) {
+            claims.crowded_out.push(self.delivery_id(number));
+            self.finish(number, DeliveryState::Suppressed, Some(BACKLOG), now);
+        }
+    }
+
+    fn claim_level(&mut self, ask: &mut Ask, level: Level, now: Timestamp, claims: &mut Claims) {
+        loop {
+            self.clear_past(ask.sink, level, now, claims);
+            let Some(head) = self.first_due(ask.sink, level, now) else {
+                return;
+            };
+            if self.held.contains(&ask.sink) || ask.room == 0 {
+                return;
+            }
+            let endpoint = ask.policy.endpoint.as_ref();
+            let endpoint = endpoint.and_then(|name| self.endpoints.get(name.as_str()));
+            let limit = ask.policy.limit.as_ref();
+            let permits =
+                |endpoint: &Endpoint| endpoint.permits(limit, level, now.as_millisecond());
+            if let Some(Err(denied)) = endpoint.map(permits) {
+                ask.limited.get_or_insert(denied);
+                return;
+            }
+            if ask.left == 0 {
+                return;
+            }
+            ask.left -= 1;
+            let members = self.members_for(head, &ask.policy, now);
+            claims.messages.extend(self.open(members, ask, now));
+        }
+    }
+
+    /// Deals with heads that came up but are not to be sent.
+    fn clear_past(&mut self, sink: SinkNo, level: Level, now: Timestamp, claims: &mut Claims) {
+        while let Some((number, expired)) = self.first_past(sink, level, now) {
+            if expired {
+                claims.expired.push(self.delivery_id(number));
+                self.finish(number, DeliveryState::Suppressed, Some(EXPIRED), now);
+            } else if let Some(head) = self.deliveries.get_mut(&number) {
+                let lane = head.lane.take();
+                head.late = true;
+                head.passes_at = None;
+                let sink = head.sink;
+                self.promote(sink, lane, now);
+            }
+        }
+    }
+
+    /// A head that came up but is not to be sent, and whether it has expired.
+    fn first_past(&self, sink: SinkNo, level: Level, now: Timestamp) -> Option<(i64, bool)> {
+        self.due(sink, level, now)
+            .find(|(_, head)| head.expires <= now || head.due > now)
+            .map(|(number, head)| (number, head.expires <= now))
+    }
+
+    /// The first pending delivery of every lane of a sink.
+    pub(super) fn heads(&self, sink: SinkNo) -> impl Iterator<Item = (i64, &Delivery)> {
+        let mut lanes = std::collections::HashSet::new();
+        self.pending
+            .iter()
+            .filter_map(|number| Some((*number, self.deliveries.get(number)?)))
+            .filter(move |(_, delivery)| delivery.sink == sink)
+            .filter(move |(_, delivery)| delivery.lane.is_none_or(|lane| lanes.insert(lane)))
+    }
+
+    fn due(
+        &self,
+        sink: SinkNo,
+        level: Level,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (i64, &Delivery)> {
+        self.heads(sink).filter(move |(_, head)| {
+            head.level == level && head.open.is_none() && head.comes_up() <= now
+        })
+    }
+
+    fn first_due(&self, sink: SinkNo, level: Level, now: Timestamp) -> Option<i64> {
+        self.due(sink, level, now)
+            .min_by_key(|(number, head)| (head.due, *number))
+            .map(|(number, _)| number)
+    }
+
+    /// Who goes in the message that a due head belongs to.
+    fn members_for(&mut self, head: i64, policy: &Policy, now: Timestamp) -> Vec<i64> {
+        let Some(delivery) = self.deliveries.get(&head) else {
+            return Vec::new();
+        };
+        let (sink, level) = (delivery.sink, delivery.level);
+        if let Some(number) = delivery.message {
+            let members = self.messages.get(&number).map(|one| one.members.clone());
+            let members = members.unwrap_or_default();
+            let is_there = |member: &i64| {
+                self.pending.contains(member)
+                    && self.deliveries.get(member).is_some_and(|one| {
+                        one.open.is_none() && one.message == Some(number) && one.expires > now
+                    })
+            };
+            if members.iter().all(is_there) && members.contains(&head) {
+                return members;
+            }
+            self.messages.remove(&number);
+            for member in members.iter().chain([&head]) {
+                if let Some(one) = self.deliveries.get_mut(member)
+                    && one.message == Some(number)
+                {
+                    one.message = None;
+                }
+            }
+        }
+        if let Some(digest) = policy.digest {
+            let mut due: Vec<(Reverse<Level>, Timestamp, i64)> = Level::URGENT_FIRST
+                .into_iter()
+                .filter(|one| *one <= level)
+                .flat_map(|level| self.due(sink, level, now))
+                .filter(|(_, one)| one.message.is_none() && one.expires > now && one.due <= now)
+                .map(|(number, one)| (Reverse(one.level), one.due, number))
+                .collect();
+            due.sort_unstable();
+            due.truncate(digest.items_max.max(1) as usize);
+            let long_ago = now.as_millisecond() - millis(digest.after);
+            let waited = |due: &Timestamp| due.as_millisecond() <= long_ago;
+            if due.iter().any(|(_, due, _)| waited(due)) {
+                return self.in_order(due.into_iter().map(|(.., number)| number).collect());
+            }
+        }
+        let mut members = vec![head];
+        if policy.together {
+            self.add_siblings(&mut members, now);
+        }
+        self.in_order(members)
+    }
+
+    fn add_siblings(&mut self, members: &mut Vec<i64>, now: Timestamp) {
+        let Some(first) = members.first().and_then(|head| self.deliveries.get(head)) else {
+            return;
+        };
+        let (event, sink, lane) = (first.event, first.sink, first.lane);
+        let siblings: Vec<i64> = self
+            .events
+            .get(&event)
+            .into_iter()
+            .flat_map(|event| &event.deliveries)
+            .filter(|number| !members.contains(number) && self.pending.contains(number))
+            .filter(|number| {
+                self.deliveries.get(number).is_some_and(|one| {
+                    one.sink == sink
+                        && one.open.is_none()
+                        && one.message.is_none()
+                        && one.expires > now
+                        && one.due <= now
+                        && one.lane == lane
+                })
+            })
+            .copied()
+            .collect();
+        for number in siblings {
+            if let Some(one) = self.deliveries.get_mut(&number) {
+                one.lane = None;
+                members.push(number);
+            }
+        }
+    }
+
+    /// Most urgent first, then in commit order.
+    fn in_order(&self, mut members: Vec<i64>) -> Vec<i64> {
+        members.sort_by_key(|number| {
+            let level = self.deliveries.get(number).map(|one| one.level);
+            (Reverse(level), *number)
+        });
+        members
+    }
+
+    fn open(&mut self, members: Vec<i64>, ask: &Ask, now: Timestamp) -> Option<Claimed> {
+        let items: Vec<ClaimedItem> = members
+            .iter()
+            .filter_map(|number| self.open_item(*number, now))
+            .collect();
+        let first: DeliveryId = items.first()?.id;
+        self.last_attempt += 1;
+        let attempt = AttemptNo(self.last_attempt);
+        let mut kept = None;
+        for number in &members {
+            if let Some(delivery) = self.deliveries.get_mut(number) {
+                delivery.open = Some(Open {
+                    attempt,
+                    started: now,
+                });
+                kept = delivery.message;
+            }
+        }
+        let endpoint = ask.policy.endpoint.as_ref().map(ToString::to_string);
+        let permit = endpoint.and_then(|name| {
+            let endpoint = self.endpoints.get_mut(&name)?;
+            let permit = endpoint.start(ask.policy.limit.as_ref(), now.as_millisecond());
+            Some((name, permit))
+        });
+        let number = kept.unwrap_or(attempt.0);
+        let open = OpenMessage {
+            message: number,
+            started: now,
+            members,
+            permit,
+            patience: ask.policy.lane_patience,
+        };
+        self.open.insert(attempt, open);
+        let message = self.messages.get(&number);
+        Some(Claimed {
+            attempt,
+            message: message_id(first, number),
+            sink: ask.sink,
+            composed_at: message.map_or(now, |message| message.composed),
+            frozen: message
+                .filter(|message| message.frozen)
+                .and_then(|message| message.text.clone()),
+            progress: message.and_then(|message| message.progress.clone()),
+            items,
+        })
+    }
+
+    fn open_item(&mut self, number: i64, now: Timestamp) -> Option<ClaimedItem> {
+        let id = self.delivery_id(number);
+        let delivery = self.deliveries.get_mut(&number)?;
+        if delivery.first_attempt.is_some() {
+            delivery.idle = span(delivery.since.unwrap_or(delivery.due), now);
+            delivery.uncounted += delivery.idle;
+        }
+        let event = self.events.get(&delivery.event)?;
+        let place = usize::try_from(delivery.subscription.0 - 1).ok()?;
+        let (subscription, _) = self.subscriptions.get(place)?;
+        Some(ClaimedItem {
+            number: DeliveryNo(number),
+            id,
+            subscription: Arc::clone(subscription),
+            event: event.id,
+            text: Arc::clone(&event.text),
+            charged: delivery.charged,
+            first_attempt: delivery.first_attempt,
+            uncounted: delivery.uncounted,
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! What happens to a claim of the journal in memory, up to its end.
+
+use std::time::Duration;
+
+use herald_model::{DeliveryState, Outcome, Phase, Signal};
+use jiff::Timestamp;
+
+use super::state::{Attempt, Delivery, Message, OpenMessage, State};
+use crate::journal::endpoint::Verdict;
+use crate::journal::{
+    AttemptNo, CUT_OFF, Error, KILLS_MAX, Next, Saved, Settled, SettledItem, Settlement,
+    TRIED_BEFORE, killed,
+};
+
+impl State {
+    pub(super) fn save(&mut self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {
+        let open = self.open.get(&attempt).ok_or(Error::Stale)?;
+        let message = self
+            .messages
+            .entry(open.message)
+            .or_insert_with(|| Message::new(open));
+        match saved {
+            Saved::Text(_) if message.frozen => {}
+            Saved::Text(text) => message.text = Some(text),
+            Saved::Progress(bytes) => message.progress = Some(bytes),
+        }
+        Ok(())
+    }
+
+    pub(super) fn shorten(&mut self, attempt: AttemptNo, items: usize) -> Result<(), Error> {
+        let open = self.open.get_mut(&attempt).ok_or(Error::Stale)?;
+        if items == 0 || open.message != attempt.0 {
+            return Err(Error::Failed(TRIED_BEFORE.to_owned()));
+        }
+        for number in open.members.split_off(items.min(open.members.len())) {
+            if let Some(delivery) = self.deliveries.get_mut(&number) {
+                delivery.open = None;
+                delivery.uncounted = delivery.uncounted.saturating_sub(delivery.idle);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<Settled, Error> {
+        let Some(open) = self.open.get(&settlement.attempt) else {
+            return Ok(Settled::Stale);
+        };
+        let items = settlement.items.iter().map(|item| item.delivery.0);
+        if !items.eq(open.members.iter().copied()) {
+            return Err(Error::Failed(
+                "a settlement must name the items of its message, in order".to_owned(),
+            ));
+        }
+        let Some(open) = self.open.remove(&settlement.attempt) else {
+            return Ok(Settled::Stale);
+        };
+        self.end_permit(&open, settlement);
+        self.keep_message(&open, &settlement.items);
+        for item in &settlement.items {
+            self.end_item(&open, settlement, item);
+        }
+        for item in &settlement.items {
+            self.finish_item(&open, settlement, item);
+        }
+        Ok(Settled::Done)
+    }
+
+    fn end_permit(&mut self, open: &OpenMessage, settlement: &Settlement) {
+        let Some((name, permit)) = &open.permit else {
+            return;
+        };
+        if let Some(endpoint) = self.endpoints.get_mut(name) {
+            let verdict = Verdict::of(settlement.items.iter().map(|item| &item.outcome));
+            let ended = settlement.ended.as_millisecond();
+            endpoint.end(*permit, ended, verdict, &settlement.signal);
+        }
+    }
+
+    /// Keeps the message where every item is tried again; else it is none any more.
+    fn keep_message(&mut self, open: &OpenMessage, items: &[SettledItem]) {
+        let again = |item: &SettledItem| matches!(item.next, Next::Again(_));
+        let dead = |item: &SettledItem| matches!(item.next, Next::Dead(_));
+        let unknown = |item: &SettledItem| matches!(item.outcome, Outcome::Unknown { .. });
+        let stays = items.iter().all(again);
+        if stays {
+            let message = self
+                .messages
+                .entry(open.message)
+                .or_insert_with(|| Message::new(open));
+            message.members.clone_from(&open.members);
+            message.frozen |=
+                message.text.is_some() && (items.iter().any(unknown) || message.progress.is_some());
+            if !message.frozen {
+                message.text = None;
+            }
+        } else if !items.iter().any(dead) {
+            self.messages.remove(&open.message);
+        }
+        for number in &open.members {
+            if let Some(delivery) = self.deliveries.get_mut(number) {
+                delivery.message = stays.then_some(open.message);
+            }
+        }
+    }
+
+    fn end_item(&mut self, open: &OpenMessage, settlement: &Settlement, item: &SettledItem) {
+        let Some(delivery) = self.deliveries.get_mut(&item.delivery.0) else {
+            return;
+        };
+        let charged = item.outcome.is_charged();
+        delivery.end_attempt(open, settlement.ended, item.outcome.clone(), charged);
+        delivery.kills = 0;
+        if let Next::Again(at) = item.next {
+            delivery.due = at.min(delivery.expires);
+            delivery.phase = Phase::Waiting;
+            delivery.passes_at = delivery.patience_ends(open.patience, settlement.ended);
+        }
+        if settlement.signal == Signal::Hold {
+            let sink = delivery.sink;
+            self.held.insert(sink);
+        }
+    }
+
+    fn finish_item(&mut self, open: &OpenMessage, settlement: &Settlement, item: &SettledItem) {
+        let number = item.delivery.0;
+        let (state, reason) = match &item.next {
+            Next::Delivered => (DeliveryState::Delivered, None),
+            Next::Dead(reason) => (DeliveryState::Dead, Some(reason.as_str())),
+            Next::Again(_) => return,
+        };
+        // One that left the lane only to go with its head takes it over.
+        let lane = self.deliveries.get(&number).and_then(|one| one.lane);
+        let heir = settlement.items.iter().find(|other| {
+            matches!(other.next, Next::Again(_))
+                && self.deliveries.get(&other.delivery.0).is_some_and(|one| {
+                    one.lane.is_none() && !one.late && lane.is_some() && one.planned_lane == lane
+                })
+        });
+        if let Some(heir) = heir.filter(|_| open.members.len() > 1)
+            && let Some(heir) = self.deliveries.get_mut(&heir.delivery.0)
+        {
+            heir.lane = lane;
+        }
+        let taken = heir.is_some();
+        self.finish_and(number, state, reason, settlement.ended, !taken);
+    }
+
+    pub(super) fn wait(&mut self, attempt: AttemptNo, until: Timestamp, phase: Phase) -> Settled {
+        let Some(open) = self.open.remove(&attempt) else {
+            return Settled::Stale;
+        };
+        if let Some((name, permit)) = open.permit
+            && let Some(endpoint) = self.endpoints.get_mut(&name)
+        {
+            endpoint.give_back(permit);
+        }
+        if open.message == attempt.0 {
+            self.messages.remove(&open.message);
+        }
+        for number in open.members {
+            if let Some(delivery) = self.deliveries.get_mut(&number) {
+                delivery.open = None;
+                delivery.due = until.min(delivery.expires);
+                delivery.phase = phase;
+                delivery.passes_at = None;
+                delivery.since =
+                    Some(open.started).filter(|_| matches!(phase, Phase::Held | Phase::Limited));
+            }
+        }
+        Settled::Done
+    }
+
+    pub(super) fn crash(&mut self, now: Timestamp) {
+        for endpoint in self.endpoints.values_mut() {
+            endpoint.crash();
+        }
+        for (_, open) in std::mem::take(&mut self.open) {
+            let dies = |one: &Delivery| one.kills + 1 >= KILLS_MAX;
+            let all = open.members.iter();
+            let stays = !all.filter_map(|one| self.deliveries.get(one)).any(dies);
+            let message = self
+                .messages
+                .entry(open.message)
+                .or_insert_with(|| Message::new(&open));
+            message.members.clone_from(&open.members);
+            message.frozen |= message.text.is_some();
+            for number in &open.members {
+                let Some(delivery) = self.deliveries.get_mut(number) else {
+                    continue;
+                };
+                delivery.end_attempt(&open, now, Outcome::unknown(CUT_OFF), false);
+                delivery.kills += 1;
+                delivery.due = now.min(delivery.expires);
+                delivery.passes_at = None;
+                delivery.phase = Phase::Due;
+                delivery.message = stays.then_some(open.message);
+                if delivery.kills >= KILLS_MAX {
+                    let why = killed(KILLS_MAX);
+                    self.finish(*number, DeliveryState::Dead, Some(&why), now);
+                }
+            }
+        }
+    }
+}
+
+impl Delivery {
+    /// When it comes up: to be tried, or to be passed by its lane.
+    pub(super) fn comes_up(&self) -> Timestamp {
+        self.passes_at.map_or(self.due, |at| at.min(self.due))
+    }
+
+    /// When an ordered lane passes its head, if that is before its next attempt.
+    fn patience_ends(&self, patience: Duration, ended: Timestamp) -> Option<Timestamp> {
+        self.lane?;
+        let first = self.first_attempt?;
+        let ends = first
+            .checked_add(self.uncounted)
+            .and_then(|at| at.checked_add(patience))
+            .unwrap_or(Timestamp::MAX);
+        Some(ends.max(ended)).filter(|ends| *ends < self.due)
+    }
+
+    fn end_attempt(
+        &mut self,
+        open: &OpenMessage,
+        ended: Timestamp,
+        outcome: Outcome,
+        charged: bool,
+    ) {
+        self.open = None;
+        self.since = None;
+        self.attempts.push(Attempt {
+            message: open.message,
+            leader: open.members.first().copied().unwrap_or_default(),
+            started: open.started,
+            ended,
+            outcome,
+            charged,
+        });
+        self.charged += u32::from(charged);
+        self.first_attempt.get_or_insert(open.started);
+    }
+}
+
+impl Message {
+    fn new(open: &OpenMessage) -> Self {
+        Self {
+            composed: open.started,
+            members: open.members.clone(),
+            text: None,
+            frozen: false,
+            progress: None,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a claim must know of a sink to make messages for it.
+
+use std::time::Duration;
+
+use herald_model::EndpointId;
+
+use super::Limit;
+
+/// How messages to a sink are put together and when they may start. Comes in with every claim, so
+/// a changed configuration takes effect with the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What the permits, the penalty and the breaker belong to; every sink that names it shares
+    /// them. `None`: nothing holds this sink back.
+    pub endpoint: Option<EndpointId>,
+    /// How many messages may start there.
+    pub limit: Option<Limit>,
+    /// Whether deliveries of one event by several subscriptions go as one message.
+    pub together: bool,
+    /// Whether what waits too long goes as one message.
+    pub digest: Option<Digest>,
+    /// How long an ordered lane waits for a failing head before it passes it.
+    pub lane_patience: Duration,
+    /// Deliveries that may wait; beyond it the oldest of the least urgent are suppressed.
+    pub max_backlog: u64,
+}
+
+/// When and how deliveries are gathered into a digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest {
+    /// Once one has been due for so long, everything that is due leaves together.
+    pub after: Duration,
+    /// Deliveries in one message.
+    pub items_max: u32,
+}
+
+impl Default for Policy {
+    /// Holds nothing back and gathers nothing.
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            limit: None,
+            together: false,
+            digest: None,
+            lane_patience: Duration::MAX,
+            max_backlog: u64::MAX,
+        }
+    }
+}

@@ -23,7 +23,12 @@ fuzz_target!(|bytes: &[u8]| {
         ..Attributes::default()
     };
     if first & 0x80 == 0 {
-        for (name, value) in [("specversion", "1.0"), ("id", "1"), ("source", "s"), ("type", "t")] {
+        for (name, value) in [
+            ("specversion", "1.0"),
+            ("id", "1"),
+            ("source", "s"),
+            ("type", "t"),
+        ] {
             attributes.headers.push((name.to_owned(), value.into()));
         }
     }

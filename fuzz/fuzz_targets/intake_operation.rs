@@ -15,7 +15,11 @@ fuzz_target!(|bytes: &[u8]| {
             continue;
         };
         if let Ok(Triggered::Event(draft)) = trigger(&result, &item.value, |_| true) {
-            let sealed = draft.seal(EventId::from_uuid(Uuid::nil()), "fuzz", Timestamp::UNIX_EPOCH);
+            let sealed = draft.seal(
+                EventId::from_uuid(Uuid::nil()),
+                "fuzz",
+                Timestamp::UNIX_EPOCH,
+            );
             assert!(sealed.event.eni.is_some());
             assert!(sealed.event.sender_id.is_some());
         }

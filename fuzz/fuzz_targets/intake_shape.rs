@@ -10,9 +10,17 @@ mod intake;
 /// Keys that tell a shape, with JSON that its decoder goes on with.
 const MARKS: [&[(&str, &str)]; 4] = [
     &[("name", r#""n""#), ("content", r#""{}""#)],
-    &[("specversion", r#""1.0""#), ("id", r#""1""#), ("source", r#""acs.ecs""#), ("type", r#""ecs:a:b""#)],
+    &[
+        ("specversion", r#""1.0""#),
+        ("id", r#""1""#),
+        ("source", r#""acs.ecs""#),
+        ("type", r#""ecs:a:b""#),
+    ],
     &[("batchId", r#""1""#), ("alert", r#"{"eventName":"n"}"#)],
-    &[("SystemEvents", r#"{"SystemEvent":[{"Name":"n","Content":"[{}]"}]}"#)],
+    &[(
+        "SystemEvents",
+        r#"{"SystemEvent":[{"Name":"n","Content":"[{}]"}]}"#,
+    )],
 ];
 
 fuzz_target!(|bytes: &[u8]| {
@@ -28,12 +36,16 @@ fuzz_target!(|bytes: &[u8]| {
     let marks = MARKS[usize::from(*first) % MARKS.len()];
     let mut marked = Object::new();
     for (key, text) in marks {
-        let mark = json::parse(text.as_bytes(), Limits::default()).unwrap().value;
+        let mark = json::parse(text.as_bytes(), Limits::default())
+            .unwrap()
+            .value;
         // Half of the inputs keep what they have themselves under a telling key.
         let own = object.get(key).filter(|_| first & 0x80 == 0);
         marked.insert(*key, own.cloned().unwrap_or(mark));
     }
-    let own = object.into_iter().filter(|(key, _)| !marks.iter().any(|(mark, _)| mark == key));
+    let own = object
+        .into_iter()
+        .filter(|(key, _)| !marks.iter().any(|(mark, _)| mark == key));
     let value: Object = marked.into_iter().chain(own).collect();
     intake::taken(&Received {
         value: value.into(),

@@ -185,12 +185,12 @@ fn pattern(path: &Path) -> Result<Pattern, Failure> {
     })
 }
 
+/// Takes the offset of a document, and its bytes or why they are none.
+type Each<'a> = dyn FnMut(u64, Result<&[u8], String>) -> io::Result<()> + 'a;
+
 /// Calls `each` with every document of the stream and its offset, holding one at a time. A document
 /// that cannot be read is reported and skipped to the end of its line.
-fn documents(
-    mut input: impl Read,
-    each: &mut dyn FnMut(u64, Result<&[u8], String>) -> io::Result<()>,
-) -> io::Result<()> {
+fn documents(mut input: impl Read, each: &mut Each<'_>) -> io::Result<()> {
     let mut buffer = Vec::new();
     let mut start = 0;
     let mut offset = 0_u64;

@@ -2,7 +2,7 @@
 //!
 //! Only the journal stands between intake and dispatch. Its verbs are [`record`](Journal::record),
 //! [`claim`](Journal::claim), [`save`](Journal::save), [`settle`](Journal::settle),
-//! [`wait`](Journal::wait) and, for people, [`Look`]. Tables, the query plan of each verb and what
+//! [`wait`](Journal::wait) and, for people, [`Look`] and [`Hands`]. Tables, the query plan of each verb and what
 //! each survives are in `docs/journal.md`.
 //!
 //! Inside, everything is keyed by integers given in commit order; public ids are derived from what
@@ -23,12 +23,16 @@ pub mod sqlite;
 
 mod endpoint;
 mod error;
+mod hand;
 mod look;
 mod policy;
 mod texts;
 
 pub use endpoint::{BREAKER_FAULTS, Limit, PROBE_WAIT, STARTS_MAX};
 pub use error::Error;
+pub use hand::{
+    Cancel, Cancelled, Expire, Expired, Hand, HandVerb, Hands, Pause, Paused, Replay, STEP_MAX,
+};
 pub use look::{
     AttemptRow, Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, GenerationRow, Look,
     OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
@@ -62,6 +66,9 @@ pub(crate) const TRIED_BEFORE: &str =
 /// Deliveries suppressed by one claim at most, so that a long expired backlog does not hold up the
 /// writer: the next claim goes on.
 pub(crate) const SUPPRESSED_MAX: usize = 1_000;
+
+/// Who holds a sink back whose far side wants no more.
+pub(crate) const HERALD: &str = "herald";
 
 /// Why an attempt that was open when its process died is unknown.
 pub(crate) const CUT_OFF: &str =
@@ -100,7 +107,7 @@ number! {
 /// The durable record. One conformance suite (`tests/journal_conformance.rs`) runs against every
 /// engine.
 #[async_trait]
-pub trait Journal: Look {
+pub trait Journal: Look + Hands {
     /// Writes down the configuration that comes into force. Safe to repeat: a text that is known
     /// keeps its integer, and a generation equal to the last one is the last one.
     ///

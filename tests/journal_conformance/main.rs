@@ -12,6 +12,7 @@
 
 mod engine;
 mod faults;
+mod hands;
 mod lanes;
 mod limits;
 mod looking;
@@ -122,6 +123,32 @@ suite! {
         generations_keep_what_was_in_force,
         sinks_tell_what_waits,
         a_closed_journal_says_so;
+    hands:
+        a_dead_letter_is_replayed,
+        a_replay_of_what_arrived_has_a_new_key,
+        a_replay_goes_on_where_it_stopped,
+        a_replay_after_an_unknown_sends_the_same_words,
+        a_replay_joins_no_lane,
+        a_replay_has_its_time_anew,
+        a_second_replay_has_no_more_time_than_the_first,
+        a_replayed_member_goes_without_the_others,
+        a_cancelled_member_ends_its_message,
+        a_cancelled_head_leaves_its_lane_to_what_went_with_it,
+        a_replay_takes_over_no_lane,
+        a_replay_that_is_cancelled_leaves_nothing_behind,
+        only_what_stands_as_it_was_seen_is_replayed,
+        a_replay_is_removed_only_when_it_is_over_again,
+        what_waits_is_cancelled_what_is_in_flight_is_not,
+        cancelling_a_head_passes_its_lane_on,
+        a_cancelled_lane_member_never_leaves,
+        a_paused_sink_is_not_claimed,
+        what_stands_behind_a_head_is_held_with_it,
+        a_pause_is_not_counted_for_giving_up,
+        a_paused_delivery_expires_in_time,
+        a_look_for_the_expired_goes_round_in_steps,
+        a_receiver_that_wants_no_more_holds_its_sink,
+        what_people_did_is_written_down,
+        a_step_has_a_limit;
     retention:
         only_what_is_finished_and_old_is_removed,
         a_step_is_bounded_and_says_that_there_is_more,

@@ -17,6 +17,7 @@ use super::{
 };
 
 mod claim;
+mod hands;
 mod look;
 mod settle;
 mod state;

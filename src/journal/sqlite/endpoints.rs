@@ -17,7 +17,8 @@ pub(super) struct Endpoints {
     /// As it was before the running group; `None` for what the group made.
     endpoints_before: HashMap<i64, Option<Endpoint>>,
     ways_before: HashMap<i64, Option<Way>>,
-    held_before: Vec<i64>,
+    /// Whether it was held.
+    held_before: HashMap<i64, bool>,
 }
 
 /// A sink's endpoint, and whether the last claim left something behind for want of a permit.
@@ -25,6 +26,14 @@ pub(super) struct Endpoints {
 pub(super) struct Way {
     pub(super) endpoint: Option<i64>,
     pub(super) limited: Option<Denied>,
+}
+
+/// Who holds a sink, and why.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) at: i64,
+    pub(super) who: &'a str,
+    pub(super) why: &'a str,
 }
 
 impl Endpoints {
@@ -103,19 +112,30 @@ impl Endpoints {
         self.held.contains(&sink)
     }
 
-    /// Holds a sink until a person lets it go.
+    /// Holds a sink until a person lets it go; false where it is held already.
     pub(super) fn hold(
         &mut self,
         sql: &mut Statements<'_>,
         sink: i64,
-        at: i64,
-        why: &str,
-    ) -> rusqlite::Result<()> {
-        sql.hold_sink.execute(params![sink, at, why])?;
-        if self.held.insert(sink) {
-            self.held_before.push(sink);
+        by: By<'_>,
+    ) -> rusqlite::Result<bool> {
+        if !self.held.insert(sink) {
+            return Ok(false);
         }
-        Ok(())
+        self.held_before.entry(sink).or_insert(false);
+        sql.hold_sink
+            .execute(params![sink, by.at, by.who, by.why])?;
+        Ok(true)
+    }
+
+    /// Lets a sink go; false where it is not held.
+    pub(super) fn let_go(&mut self, sql: &mut Statements<'_>, sink: i64) -> rusqlite::Result<bool> {
+        if !self.held.remove(&sink) {
+            return Ok(false);
+        }
+        self.held_before.entry(sink).or_insert(true);
+        sql.let_go.execute([sink])?;
+        Ok(true)
     }
 
     /// Writes the rows that the group changed.
@@ -176,8 +196,12 @@ impl Endpoints {
                 self.ways.remove(&sink);
             }
         }
-        for sink in self.held_before.drain(..) {
-            self.held.remove(&sink);
+        for (sink, was_held) in self.held_before.drain() {
+            if was_held {
+                self.held.insert(sink);
+            } else {
+                self.held.remove(&sink);
+            }
         }
     }
 }

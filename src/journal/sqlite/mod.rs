@@ -4,7 +4,8 @@
 //! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
 //! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
 //! `settle`, `sweep`), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
-//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`.
+//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`,
+//! and what they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -23,7 +24,9 @@ use super::{
 };
 
 mod backlog;
+mod backup;
 mod begin;
+mod cancel;
 mod checkpoint;
 mod claim;
 mod claimed;
@@ -32,15 +35,18 @@ mod endpoints;
 mod fault;
 mod finish;
 mod gather;
+mod hands;
 mod identity;
 mod index;
 mod lock;
 mod look;
 mod names;
 mod open;
+mod pause;
 mod reader;
 mod record;
 mod recover;
+mod replay;
 mod rows;
 mod save;
 mod schema;
@@ -51,6 +57,7 @@ mod sweep;
 mod walk;
 mod writer;
 
+pub use backup::{BackedUp, backup};
 pub use checkpoint::{WAL_BYTES_MAX, WAL_BYTES_START};
 
 use self::core::Verb;

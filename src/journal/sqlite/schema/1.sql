@@ -124,7 +124,8 @@ CREATE TABLE lane (
   kept INTEGER NOT NULL DEFAULT 0,
   last INTEGER,
   again INTEGER,
-  late INTEGER NOT NULL DEFAULT 0
+  late INTEGER NOT NULL DEFAULT 0,
+  earlier INTEGER
 );
 CREATE INDEX lane_due ON lane (sink, level, due) WHERE due IS NOT NULL;
 CREATE UNIQUE INDEX lane_key ON lane (sink, key) WHERE key IS NOT NULL;

@@ -71,6 +71,11 @@ pub struct WayOut {
 }
 
 impl InForce {
+    /// The way out of this name.
+    pub fn way_out(&self, name: &str) -> Option<&Arc<WayOut>> {
+        self.sinks.values().find(|way_out| *way_out.name == *name)
+    }
+
     /// Whether an account has opened ENI events.
     pub fn announces(&self, account: &str) -> bool {
         self.announcing.contains(account)

@@ -2,7 +2,7 @@
 //!
 //! Read in the order of the flow: [`intake`] decodes, [`trigger`] and [`plan`] decide, [`journal`]
 //! keeps, [`dispatch`] brings out, [`render`] words it; [`pipeline`] holds the order of the first
-//! half, [`dispatch`] that of the second. Around them stands the frame: [`config`] reads what
+//! half, [`dispatch`] that of the second. A [`probe`] goes out beside the flow. Around them stands the frame: [`config`] reads what
 //! users wrote, [`in_force`] is what the stages work by, [`app`] runs it, [`api`], [`console`] and
 //! [`cli`] are its faces.
 
@@ -19,6 +19,7 @@ pub mod intake;
 pub mod journal;
 pub mod pipeline;
 pub mod plan;
+pub mod probe;
 pub mod render;
 pub mod telemetry;
 pub mod trigger;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -17,7 +18,9 @@ use subtle::ConstantTimeEq;
 
 use super::State;
 use super::problem::Problem;
+use crate::clock;
 use crate::config::{Role, Token};
+use crate::journal::{Hand, HandVerb};
 
 /// The rules of access in force.
 #[derive(Debug, Clone, Default)]
@@ -43,30 +46,65 @@ pub struct SourceAccess {
     pub networks: Vec<IpNet>,
 }
 
+/// Who asks, for the journal: the name of the token.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(Arc<str>);
+
+impl Caller {
+    /// Where no token is asked for, which only loopback allows.
+    fn nobody() -> Self {
+        Self(Arc::from("loopback"))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// What is written down about a deed done now.
+    pub(super) fn hand(&self, verb: HandVerb, what: String, why: Option<String>) -> Hand {
+        Hand {
+            at: clock::now(),
+            who: Arc::clone(&self.0),
+            verb,
+            what,
+            why,
+        }
+    }
+}
+
 /// Lets a request through, or answers why not.
 pub(super) async fn guard(
     Extract(state): Extract<State>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let access = state.access.load();
-    if let Err(problem) = check(
+    let checked = check(
         &access,
         request.method(),
         request.uri().path(),
         request.headers(),
-    ) {
-        return if super::intake::is_intake(request.method(), request.uri().path()) {
-            super::intake::failed(problem.status(), problem.detail())
-        } else {
-            problem.into_response()
-        };
+    );
+    match checked {
+        Ok(caller) => drop(request.extensions_mut().insert(caller)),
+        Err(problem) => {
+            return if super::intake::is_intake(request.method(), request.uri().path()) {
+                super::intake::failed(problem.status(), problem.detail())
+            } else {
+                problem.into_response()
+            };
+        }
     }
     drop(access);
     next.run(request).await
 }
 
-fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+fn check(
+    access: &Access,
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<Caller, Problem> {
     let forbidden = |what: &str| Err(Problem::new(StatusCode::FORBIDDEN, what));
     let host = headers
         .get(header::HOST)
@@ -92,10 +130,10 @@ fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> R
         }
     }
     let Some(role) = role_of(method, path) else {
-        return Ok(());
+        return Ok(Caller::nobody());
     };
     if access.tokens.is_empty() {
-        return Ok(());
+        return Ok(Caller::nobody());
     }
     let Some(sent) = bearer(headers) else {
         return Err(Problem::new(
@@ -116,7 +154,7 @@ fn check(access: &Access, method: &Method, path: &str, headers: &HeaderMap) -> R
             StatusCode::UNAUTHORIZED,
             "this token is not known",
         )),
-        Some(token) if token.may(role) => Ok(()),
+        Some(token) if token.may(role) => Ok(Caller(token.name.as_str().into())),
         Some(_) => forbidden(&format!(
             "this token does not have the role `{}`",
             word(role)
@@ -229,7 +267,7 @@ mod tests {
     #[track_caller]
     fn status(access: &Access, method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> u16 {
         match check(access, method, path, &headers(pairs)) {
-            Ok(()) => 200,
+            Ok(_) => 200,
             Err(problem) => problem.status().as_u16(),
         }
     }

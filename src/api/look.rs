@@ -12,14 +12,18 @@ use serde::Serialize;
 
 use super::State;
 use super::problem::Problem;
-use super::view::{DeliveryView, EventView, OperationView, VerdictView};
+use super::view::{DeliveryView, EventView, HandView, OperationView, VerdictView};
 use crate::config;
 use crate::in_force;
 use crate::intake;
 use crate::journal::{
-    Cursor, DeliveryFilter, EventFilter, EventRow, Look, OperationFilter, PAGE_MAX, Page, Totals,
+    Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, Look, OperationFilter, PAGE_MAX,
+    Page, Pause, Totals,
 };
 use crate::plan::Subscription;
+
+/// Deeds of people in the status. Chosen: some days of them.
+const HANDS_SHOWN: u32 = 20;
 
 type Parameters = Query<BTreeMap<String, String>>;
 
@@ -87,7 +91,7 @@ pub(super) async fn event(
     Ok(Json(EventPage {
         verdicts: stored_verdicts(&*state.journal, &row).await?,
         today: judged(&row, state.current.load().subscriptions.all()),
-        deliveries: deliveries.iter().map(DeliveryView::of).collect(),
+        deliveries: delivery_views(&state, &deliveries),
         event: EventView::of(&row),
     }))
 }
@@ -174,7 +178,7 @@ pub(super) async fn deliveries(
     let page = state.journal.deliveries(filter).await?;
     let next = page.next.map(|cursor| cursor.0);
     Ok(Json(Deliveries {
-        deliveries: page.rows.iter().map(DeliveryView::of).collect(),
+        deliveries: delivery_views(&state, &page.rows),
         next,
     }))
 }
@@ -189,7 +193,15 @@ pub(super) async fn delivery(
         .map_err(|error| Problem::bad_request(format!("{error}")))?;
     let row = state.journal.delivery(id).await?;
     let row = row.ok_or_else(|| Problem::not_found("there is no delivery with this id"))?;
-    Ok(Json(DeliveryView::of(&row)))
+    Ok(Json(DeliveryView::of(&row, &state.current.load())))
+}
+
+/// Rows as they are shown while the present configuration is in force.
+pub(crate) fn delivery_views(state: &State, rows: &[DeliveryRow]) -> Vec<DeliveryView> {
+    let in_force = state.current.load();
+    rows.iter()
+        .map(|row| DeliveryView::of(row, &in_force))
+        .collect()
 }
 
 /// `GET /v1/operations`
@@ -234,10 +246,34 @@ pub struct SinkView {
     pub state: &'static str,
     /// Until when it may not be used, where that is a time.
     pub until: Option<Timestamp>,
+    /// Who holds it back, while somebody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseView>,
     /// Deliveries that wait for it.
     pub pending: u64,
     /// Receive time of the oldest of them.
     pub oldest: Option<Timestamp>,
+}
+
+/// Who holds a sink back.
+#[derive(Debug, Serialize)]
+pub struct PauseView {
+    /// Since when.
+    pub at: Timestamp,
+    /// Name of a token, or `herald` where the far side wants no more.
+    pub who: String,
+    /// In that person's words, or the far side's.
+    pub why: Option<String>,
+}
+
+impl PauseView {
+    fn of(pause: &Pause) -> Self {
+        Self {
+            at: pause.at,
+            who: pause.who.to_string(),
+            why: Some(pause.why.clone()).filter(|why| !why.is_empty()),
+        }
+    }
 }
 
 /// `GET /v1/sinks`
@@ -259,32 +295,46 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
             endpoint: Some(way_out.sink.endpoint().to_string()),
             state: "ready",
             until: None,
+            paused: None,
             pending: 0,
             oldest: None,
         };
         views.insert(view.name.clone(), view);
     }
     for row in waiting {
-        let held = || SinkView {
-            name: row.name.to_string(),
-            kind: None,
-            endpoint: None,
-            state: "held",
-            until: None,
-            pending: 0,
-            oldest: None,
-        };
         if row.pending == 0 && !views.contains_key(&*row.name) {
             continue;
         }
-        let view = views.entry(row.name.to_string()).or_insert_with(held);
+        let view = views
+            .entry(row.name.to_string())
+            .or_insert_with(|| gone(&row.name));
         if view.kind.is_some() {
             (view.state, view.until) = (row.state.as_str(), row.until);
         }
         view.pending = row.pending;
         view.oldest = row.oldest;
     }
+    for pause in state.journal.pauses().await? {
+        let view = views
+            .entry(pause.sink.to_string())
+            .or_insert_with(|| gone(&pause.sink));
+        view.paused = Some(PauseView::of(&pause));
+    }
     Ok(views.into_values().collect())
+}
+
+/// A sink that is not in the configuration.
+fn gone(name: &str) -> SinkView {
+    SinkView {
+        name: name.to_owned(),
+        kind: None,
+        endpoint: None,
+        state: "held",
+        until: None,
+        paused: None,
+        pending: 0,
+        oldest: None,
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -295,17 +345,24 @@ pub(super) struct Status {
     /// Whether `planned = delivered + dead + suppressed + pending + removed`.
     conserved: bool,
     sinks: Vec<SinkView>,
+    /// What people did, newest first.
+    hands: Vec<HandView>,
+    /// Where the journal is on the router's machine.
+    journal: String,
 }
 
 /// `GET /v1/status`
 pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status>, Problem> {
     let totals = state.journal.totals().await?;
+    let hands = state.journal.hands(HANDS_SHOWN).await?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         subscriptions: state.current.load().subscriptions.all().len(),
         conserved: totals.are_conserved(),
         totals,
         sinks: sink_views(&state).await?,
+        hands: hands.iter().map(HandView::of).collect(),
+        journal: state.journal_file.display().to_string(),
     }))
 }
 

@@ -5,6 +5,7 @@
 //! - [`intake`] takes events and operation results; `content` reads what a request says of its
 //!   body and `body` reads the body,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
+//! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests,
 //! - [`problem`] is how every other error reads.
 
 use std::sync::Arc;
@@ -22,16 +23,18 @@ mod content;
 pub mod door;
 mod explain;
 mod guard;
+mod hands;
 mod intake;
 mod look;
 mod operate;
 mod problem;
+mod sinks;
 mod view;
 
 pub use explain::verdicts;
 pub use guard::{Access, Peer, SourceAccess};
-pub use look::SinkView;
-pub(crate) use look::{find_event, sink_views, stored_verdicts};
+pub use look::{PauseView, SinkView};
+pub(crate) use look::{delivery_views, find_event, sink_views, stored_verdicts};
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
 
 /// What every route can reach.
@@ -49,6 +52,8 @@ pub struct State {
     pub reload: Reload,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where the journal is.
+    pub journal_file: std::path::PathBuf,
 }
 
 pub use operate::{Reload, Report};
@@ -72,11 +77,13 @@ pub fn router(state: State) -> Router {
         .route("/v1/sinks", get(look::sinks))
         .route("/v1/status", get(look::status))
         .route("/v1/reload", post(operate::reload))
-        .route("/v1/replay", post(operate::not_built))
-        .route("/v1/cancel", post(operate::not_built))
+        .route("/v1/replay", post(hands::replay))
+        .route("/v1/cancel", post(hands::cancel))
         .route("/v1/refused", get(operate::not_built))
-        .route("/v1/deliveries/{id}/replay", post(operate::not_built))
-        .route("/v1/sinks/{name}/{verb}", post(operate::not_built))
+        .route("/v1/deliveries/{id}/replay", post(hands::replay_one))
+        .route("/v1/sinks/{name}/test", post(sinks::test))
+        .route("/v1/sinks/{name}/pause", post(sinks::pause))
+        .route("/v1/sinks/{name}/resume", post(sinks::resume))
         .route("/openapi.json", get(operate::not_built))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::journal::{AttemptRow, DeliveryRow, EventRow, OperationRow};
+use super::problem::Problem;
+use crate::in_force::InForce;
+use crate::journal::{AttemptRow, DeliveryRow, EventRow, Hand, OperationRow};
 use crate::plan::Verdict;
 
 /// An event in a list.
@@ -112,16 +114,53 @@ impl OperationView {
     }
 }
 
+/// Something a person did.
+#[derive(Debug, Serialize)]
+pub(super) struct HandView {
+    at: Timestamp,
+    who: String,
+    verb: &'static str,
+    what: String,
+    why: Option<String>,
+}
+
+impl HandView {
+    pub(super) fn of(hand: &Hand) -> Self {
+        Self {
+            at: hand.at,
+            who: hand.who.to_string(),
+            verb: hand.verb.as_str(),
+            what: hand.what.clone(),
+            why: hand.why.clone(),
+        }
+    }
+}
+
+/// A person's `why`, trimmed; `None` where it is empty.
+pub(super) fn why(text: Option<String>, max: usize) -> Result<Option<String>, Problem> {
+    let text = text.map(|text| text.trim().to_owned());
+    match text.filter(|text| !text.is_empty()) {
+        Some(text) if text.len() > max => Err(Problem::bad_request(format!(
+            "`why` has {} bytes; at most {max} are taken",
+            text.len()
+        ))),
+        text => Ok(text),
+    }
+}
+
 fn raw(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 impl DeliveryView {
-    /// The row as it is shown.
-    pub fn of(row: &DeliveryRow) -> Self {
-        let phase = (row.state == DeliveryState::Pending)
-            .then_some(row.phase)
-            .flatten();
+    /// The row as it is shown while `in_force` is: what waits for a sink that is gone is held.
+    pub fn of(row: &DeliveryRow, in_force: &InForce) -> Self {
+        let gone = || in_force.way_out(&row.sink).is_none();
+        let phase = match row.phase {
+            _ if row.state != DeliveryState::Pending => None,
+            Some(phase) if phase != Phase::InFlight && gone() => Some(Phase::Held),
+            phase => phase,
+        };
         Self {
             id: row.id.to_string(),
             event: row.event.to_string(),

@@ -26,6 +26,7 @@ use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
 mod build;
+mod expire;
 mod reload;
 mod watch;
 
@@ -129,6 +130,7 @@ async fn start_on(
         access: Arc::clone(&access),
         reload: reload.clone(),
         metrics: Arc::new(Metrics::default()),
+        journal_file: journal_file(&config),
     };
     let stop_dispatch = CancellationToken::new();
     let stop_intake = CancellationToken::new();
@@ -158,7 +160,8 @@ async fn start_on(
         config.journal.dedup_window,
         stop_dispatch.clone(),
     ));
-    let mut others = vec![sweep];
+    let expire = tokio::spawn(expire::expire(Arc::clone(&journal), stop_dispatch.clone()));
+    let mut others = vec![sweep, expire];
     if let Some(path) = origin.path.clone() {
         others.push(tokio::spawn(watch::watch(
             path,
@@ -189,6 +192,12 @@ async fn start_on(
         intake,
         others,
     })
+}
+
+/// Where the journal is, for whoever copies it.
+fn journal_file(config: &Config) -> PathBuf {
+    let config::Engine::Embedded(path) = &config.journal.engine;
+    std::path::absolute(path).unwrap_or_else(|_| path.clone())
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {

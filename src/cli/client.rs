@@ -11,6 +11,10 @@ use super::Failure;
 /// second.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same for what takes its time: a replay of a million deliveries, a probe of a slow sink.
+/// Chosen.
+pub(crate) const PATIENT: Duration = Duration::from_secs(600);
+
 /// Where the router is and who asks.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Router {

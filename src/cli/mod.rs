@@ -4,14 +4,17 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod backup;
 mod check;
 mod client;
 mod explain;
+mod hands;
 mod list;
 mod r#match;
 mod send;
 mod serve;
 mod show;
+mod sink;
 mod status;
 mod table;
 
@@ -55,6 +58,14 @@ enum Command {
     Dead(list::DeadArguments),
     /// Show one event or delivery with everything that followed
     Show(show::Arguments),
+    /// Make deliveries that are over due again, one by one or by filter
+    Replay(hands::Arguments),
+    /// Suppress deliveries that wait, one by one or by filter
+    Cancel(hands::Arguments),
+    /// Test, pause or resume a sink
+    Sink(sink::Arguments),
+    /// Copy the journal, also while it is in use
+    Backup(backup::Arguments),
     /// Have a running router reload its configuration
     Reload(status::ReloadArguments),
     /// Print shell completions
@@ -72,18 +83,6 @@ enum Command {
     /// Bodies that were refused
     #[command(hide = true)]
     Refused(NotBuilt),
-    /// Make deliveries due again
-    #[command(hide = true)]
-    Replay(NotBuilt),
-    /// Suppress deliveries that wait
-    #[command(hide = true)]
-    Cancel(NotBuilt),
-    /// Test, pause or resume a sink
-    #[command(hide = true)]
-    Sink(NotBuilt),
-    /// Copy the journal while it is in use
-    #[command(hide = true)]
-    Backup(NotBuilt),
     /// Print the JSON Schema of the configuration
     #[command(hide = true)]
     Schema(NotBuilt),
@@ -121,10 +120,6 @@ pub fn run() -> ExitCode {
         Command::Man => man(),
         Command::Help { topic } => help(topic.as_deref()),
         Command::Refused(_) => not_built("refused"),
-        Command::Replay(_) => not_built("replay"),
-        Command::Cancel(_) => not_built("cancel"),
-        Command::Sink(_) => not_built("sink"),
-        Command::Backup(_) => not_built("backup"),
         Command::Schema(_) => not_built("schema"),
         Command::Check(arguments) => check::run(&arguments),
         Command::Match(arguments) => return r#match::run(&arguments),
@@ -137,6 +132,10 @@ pub fn run() -> ExitCode {
         Command::Deliveries(arguments) => block_on(list::deliveries(arguments)),
         Command::Dead(arguments) => block_on(list::dead(arguments)),
         Command::Show(arguments) => block_on(show::run(arguments)),
+        Command::Replay(arguments) => block_on(hands::replay(arguments)),
+        Command::Cancel(arguments) => block_on(hands::cancel(arguments)),
+        Command::Sink(arguments) => block_on(sink::run(arguments)),
+        Command::Backup(arguments) => block_on(backup::run(arguments)),
         Command::Reload(arguments) => block_on(status::reload(arguments)),
     };
     match done {

@@ -70,8 +70,18 @@ pub(super) async fn run(arguments: Arguments) -> Done {
             )
         );
     }
+    let hands = status["hands"].as_array().cloned().unwrap_or_default();
+    let row = |hand: &Value| ["at", "who", "verb", "what", "why"].map(|key| text(hand, &[key]));
+    let rows: Vec<_> = hands.iter().take(HANDS_MAX).map(row).collect();
+    if !rows.is_empty() {
+        println!();
+        print!("{}", table(["AT", "WHO", "DID", "TO", "WHY"], &rows));
+    }
     Ok(ExitCode::SUCCESS)
 }
+
+/// Deeds of people shown at most. Chosen: a screen has other things to show; `--json` has more.
+const HANDS_MAX: usize = 5;
 
 pub(super) async fn reload(arguments: ReloadArguments) -> Done {
     let client = Client::new(arguments.router)?;

@@ -14,7 +14,8 @@ use herald_rules::json::{self, Limits};
 use serde::Deserialize;
 
 use crate::api::{
-    DeliveryView, SinkView, State, VerdictView, find_event, sink_views, stored_verdicts,
+    DeliveryView, SinkView, State, VerdictView, delivery_views, find_event, sink_views,
+    stored_verdicts,
 };
 use crate::intake;
 use crate::journal::{
@@ -221,7 +222,7 @@ async fn event(Extract(state): Extract<State>, Path(id): Path<String>) -> Shown 
         level: event.level.as_str(),
         level_class: event.level.as_str().to_ascii_lowercase(),
         facts: facts(&event),
-        deliveries: deliveries.iter().map(DeliveryView::of).collect(),
+        deliveries: delivery_views(&state, &deliveries),
         verdicts: stored_verdicts(&*state.journal, &row).await?,
         text: indented(&row.text),
     })
@@ -326,7 +327,7 @@ async fn deliveries(Extract(state): Extract<State>, Query(query): Query<Delivery
     };
     show(&DeliveriesPage {
         next: page.next.map(link),
-        rows: page.rows.iter().map(DeliveryView::of).collect(),
+        rows: delivery_views(&state, &page.rows),
         states: [ANY, "pending", "delivered", "dead", "suppressed"],
         state: query.state,
         sink: query.sink,

@@ -7,6 +7,7 @@ use herald_model::{Item, Markup, MessageId, Rendered, Sink};
 
 mod builtin;
 mod facts;
+mod probe;
 mod template;
 mod words;
 
@@ -14,6 +15,7 @@ mod words;
 mod tests;
 
 pub use facts::Setting;
+pub use probe::probe;
 pub use template::{Part, TemplateError, Templates};
 pub use words::Language;
 

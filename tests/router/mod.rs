@@ -84,6 +84,7 @@ impl Router {
             access: Arc::new(ArcSwap::from_pointee(access)),
             reload: tokio::sync::mpsc::channel(1).0,
             metrics: Arc::new(Metrics::default()),
+            journal_file: PathBuf::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

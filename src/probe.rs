@@ -1,0 +1,163 @@
+//! A probe: a marked message through a way out, to see whether it gets through.
+//!
+//! It goes through the very object that deliveries go through, so settings, secrets and guards are
+//! those in force. It belongs to no event, is not a delivery, stands in no journal, and takes no
+//! notice of a pause. It looks like no real operation, so that a receiver that acts on events has
+//! nothing to act on; templates are left out for the same reason, and because `herald check` reads
+//! them.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use herald_model::sink::{Checkpoint, CheckpointError};
+use herald_model::{
+    DeliveryId, EventId, Item, MessageId, Notification, Outcome, Outcomes, Progress, Signal,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::in_force::WayOut;
+use crate::intake::{self, Framing};
+use crate::render;
+
+/// Name of the event in a probe.
+pub const EVENT_NAME: &str = "Herald:SinkTest";
+
+/// Name of the subscription in a probe.
+const SUBSCRIPTION: &str = "herald sink test";
+
+/// What a sink gets beyond its own time limit before the probe is given up. Chosen.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a probe came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probed {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What that means and what to do, in a sentence.
+    pub explanation: String,
+}
+
+/// Sends a probe through `way_out` because `who` asked for it at `now`.
+pub async fn probe(way_out: &WayOut, who: &str, now: Timestamp) -> Probed {
+    let outcomes = match notification(way_out, who, now) {
+        Some(notification) => send(way_out, &notification).await,
+        None => {
+            Outcome::transient("the probe could not be made (this is a defect of Herald)").into()
+        }
+    };
+    let outcome = outcomes.of(0);
+    Probed {
+        explanation: explain(way_out, &outcome, &outcomes.signal),
+        outcome,
+    }
+}
+
+async fn send(way_out: &WayOut, notification: &Notification) -> Outcomes {
+    let progress = Progress::new(None, &Forgotten);
+    let limit = way_out.sink.time_limit() + GRACE;
+    let sending = AssertUnwindSafe(way_out.sink.deliver(notification, &progress)).catch_unwind();
+    match tokio::time::timeout(limit, sending).await {
+        Ok(Ok(outcomes)) => outcomes,
+        Ok(Err(_)) => Outcome::unknown("the sink broke down (this is a defect of Herald)").into(),
+        Err(_) => Outcome::unknown(format!("no end within {} s", limit.as_secs())).into(),
+    }
+}
+
+fn notification(way_out: &WayOut, who: &str, now: Timestamp) -> Option<Notification> {
+    let markup = way_out.sink.markup();
+    let mut rendered = render::probe(&way_out.name, who, markup, &way_out.setting);
+    let body = serde_json::json!({
+        "ver": "1.0",
+        "id": format!("sink-test-{}", Uuid::now_v7()),
+        "product": "HERALD",
+        "resourceId": format!("herald:sink/{}", way_out.name),
+        "level": "INFO",
+        "name": EVENT_NAME,
+        "userId": "",
+        "regionId": "",
+        "eventTime": now.to_string(),
+        "content": { "test": true, "sink": &*way_out.name, "text": rendered.title },
+    });
+    let body = body.to_string();
+    let received = intake::items(
+        body.as_bytes(),
+        Framing::Document,
+        intake::Limits::default(),
+    )
+    .pop()?
+    .ok()?;
+    let id = EventId::from_uuid(Uuid::now_v7());
+    let sealed = intake::decode(&received.value, false, None)
+        .ok()?
+        .seal(id, "herald", now);
+    let delivery = DeliveryId::derive(id, SUBSCRIPTION, &way_out.name);
+    let message = MessageId::derive(delivery, 0);
+    let items = vec![Item {
+        delivery,
+        subscription: Arc::from(SUBSCRIPTION),
+        event: Arc::new(sealed.event),
+    }];
+    rendered.body = way_out.sink.body(message, &items);
+    Some(Notification {
+        message,
+        composed_at: now,
+        attempted_at: now,
+        attempt: 1,
+        items,
+        rendered,
+    })
+}
+
+/// The sinks say in their reasons what the far side wants; here is said what follows from it.
+fn explain(way_out: &WayOut, outcome: &Outcome, signal: &Signal) -> String {
+    let sink = &way_out.name;
+    let words = outcome.reason();
+    let mut told = match outcome {
+        Outcome::Delivered { .. } if words.is_empty() => {
+            format!("sink `{sink}` works: the far side took the message")
+        }
+        Outcome::Delivered { .. } => {
+            format!("sink `{sink}` works: the far side took the message and said: {words}")
+        }
+        Outcome::Transient { .. } => format!(
+            "sink `{sink}` could not deliver now, but may later; a delivery would be tried again: \
+             {words}"
+        ),
+        Outcome::Unknown { .. } => format!(
+            "it is not known whether the message arrived; look at the far side. A delivery would be \
+             sent again with the same key: {words}"
+        ),
+        Outcome::Permanent { .. } => format!(
+            "the far side refuses this for good; a delivery would be a dead letter: {words}"
+        ),
+        Outcome::SinkFault { .. } => format!(
+            "sink `{sink}` is not set up as the far side wants it; deliveries would wait until it \
+             is: {words}"
+        ),
+    };
+    match signal {
+        Signal::None => {}
+        Signal::Penalty(time) => {
+            told.push_str(&format!(
+                "; the vendor wants a pause of {} s",
+                time.as_secs()
+            ));
+        }
+        Signal::Hold => told.push_str("; the receiver wants no more at all: pause the sink"),
+    }
+    told
+}
+
+/// A probe is not repeated, so nothing has to be kept of it.
+struct Forgotten;
+
+#[async_trait]
+impl Checkpoint for Forgotten {
+    async fn save(&self, _: Vec<u8>) -> Result<(), CheckpointError> {
+        Ok(())
+    }
+}

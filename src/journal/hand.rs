@@ -18,9 +18,6 @@ use super::{DeliveryNo, Error};
 /// Chosen: some milliseconds.
 pub const STEP_MAX: usize = 500;
 
-/// Who holds a sink whose receiver wants no more.
-pub(super) const HERALD: &str = "herald";
-
 /// The journal's verbs for people.
 #[async_trait]
 pub trait Hands: Send + Sync {

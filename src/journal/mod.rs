@@ -67,6 +67,9 @@ pub(crate) const TRIED_BEFORE: &str =
 /// writer: the next claim goes on.
 pub(crate) const SUPPRESSED_MAX: usize = 1_000;
 
+/// Who holds a sink back whose far side wants no more.
+pub(crate) const HERALD: &str = "herald";
+
 /// Why an attempt that was open when its process died is unknown.
 pub(crate) const CUT_OFF: &str =
     "cut off: the process ended while this attempt was open; it may have arrived";

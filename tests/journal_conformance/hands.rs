@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald::journal::{
-    Cancel, Cancelled, DeliveryFilter, DeliveryNo, DeliveryRow, Digest, Expire, Hand, HandVerb,
-    Next, Paused, Policy, Replay, STEP_MAX, Saved,
+    Cancel, Cancelled, Claimed, DeliveryFilter, DeliveryNo, DeliveryRow, Expire, Hand, HandVerb,
+    Next, Paused, Replay, STEP_MAX, Saved, SinkState,
 };
 use herald_model::{DeliveryState, Outcome, Phase, Signal};
 
 use crate::engine::Engine;
+use crate::messages::{digests, members, together};
 use crate::world::{DAY, HOOK, HOUR, MAIL, World, ok, told};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -156,47 +157,6 @@ pub(crate) async fn a_replay_after_an_unknown_sends_the_same_words(engine: &mut 
     assert_eq!(mended.frozen, None, "what never arrived is written anew");
 }
 
-pub(crate) async fn a_replayed_member_has_a_message_of_its_own(engine: &mut dyn Engine) {
-    let mut world = World::new(engine).await;
-    world.policies[MAIL] = Arc::new(Policy {
-        digest: Some(Digest {
-            after: SECOND,
-            items_max: 4,
-        }),
-        ..Policy::default()
-    });
-    let events = (1..=2).map(|n| world.event(n).by_mail()).collect();
-    world.record(events).await;
-    world.pass(SECOND);
-    let shared = world.claim_one(MAIL).await;
-    assert_eq!(shared.items.len(), 2);
-    for saved in [
-        Saved::Text("both".to_owned()),
-        Saved::Progress(b"two of three".to_vec()),
-    ] {
-        world.journal().save(shared.attempt, saved).await.unwrap();
-    }
-    let next = Next::Dead("550 c@example.com".to_owned());
-    world.settle(&shared, Outcome::permanent("550"), next).await;
-    let rows = world.deliveries(DeliveryFilter::default()).await;
-    let mut messages = vec![shared.message];
-    for row in rows {
-        assert_eq!(replay_rows(&world, &[row]).await, 1);
-        let own = world.claim_one(MAIL).await;
-        assert_eq!(own.items.len(), 1);
-        assert_eq!(own.progress.as_deref(), Some(&b"two of three"[..]));
-        assert_eq!(own.frozen, None, "the old text tells of the other, too");
-        assert!(
-            !messages.contains(&own.message),
-            "the same key, the same members"
-        );
-        messages.push(own.message);
-        world.deliver(&own).await;
-    }
-    world.pass(2 * DAY);
-    assert_eq!(world.sweep(DAY, 10).await.deliveries, 2);
-}
-
 pub(crate) async fn a_replay_joins_no_lane(engine: &mut dyn Engine) {
     let world = World::new(engine).await;
     let lane = |n| world.event(n).in_lane(7);
@@ -212,8 +172,7 @@ pub(crate) async fn a_replay_joins_no_lane(engine: &mut dyn Engine) {
         "neither waits for the other, and the third waits for the second"
     );
     let of = |n: u128| {
-        let its =
-            |claimed: &&herald::journal::Claimed| claimed.items[0].event.uuid().as_u128() == n;
+        let its = |claimed: &&Claimed| claimed.items[0].event.uuid().as_u128() == n;
         claims.messages.iter().find(its).unwrap()
     };
     world.deliver(of(1)).await;
@@ -236,6 +195,153 @@ pub(crate) async fn a_replay_has_its_time_anew(engine: &mut dyn Engine) {
     world.again(&claimed, DAY).await;
     world.pass(SECOND);
     assert_eq!(world.claim(MAIL, 1).await.expired.len(), 1);
+}
+
+pub(crate) async fn a_second_replay_has_no_more_time_than_the_first(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let event = world.event(1).by_mail().expires(HOUR);
+    world.record(vec![event]).await;
+    for _ in 0..3 {
+        world.pass(HOUR - SECOND);
+        assert!(world.claim(MAIL, 0).await.expired.is_empty());
+        world.pass(SECOND);
+        assert_eq!(world.claim(MAIL, 0).await.expired.len(), 1);
+        world.pass(HOUR);
+        assert_eq!(replay(&world).await, 1);
+    }
+}
+
+/// A message of three with a text and a checkpoint.
+async fn three<'e>(engine: &'e mut dyn Engine) -> (World<'e>, Claimed) {
+    let mut world = digests(engine).await;
+    let events = (1..=3).map(|n| world.event(n).by_mail()).collect();
+    world.record(events).await;
+    world.pass(5 * SECOND);
+    let claimed = world.claim_one(MAIL).await;
+    assert_eq!(members(&claimed), [1, 2, 3]);
+    let saved = [
+        Saved::Text("three".to_owned()),
+        Saved::Progress(b"one of three".to_vec()),
+    ];
+    for saved in saved {
+        world.journal().save(claimed.attempt, saved).await.unwrap();
+    }
+    (world, claimed)
+}
+
+pub(crate) async fn a_replayed_member_goes_without_the_others(engine: &mut dyn Engine) {
+    for number in 1..=3 {
+        let (mut world, first) = three(engine).await;
+        let next = Next::Dead("given up".to_owned());
+        world.settle(&first, Outcome::unknown("cut"), next).await;
+        world.restart().await;
+        let rows = world.deliveries(DeliveryFilter::default()).await;
+        let one = &rows[rows.len() - number];
+        assert_eq!(replay_rows(&world, std::slice::from_ref(one)).await, 1);
+        let claimed = world.claim_one(MAIL).await;
+        assert_eq!(members(&claimed), [number as u128]);
+        assert_ne!(claimed.message, first.message, "other members, another key");
+        assert_eq!(claimed.frozen, None, "its text would tell of the others");
+        let progress = claimed.progress.as_deref();
+        assert_eq!(progress, Some(&b"one of three"[..]), "what was done is");
+        world.again(&claimed, Duration::ZERO).await;
+        let again = world.claim_one(MAIL).await;
+        assert_eq!(again.message, claimed.message);
+        world.deliver(&again).await;
+        world.pass(3 * DAY);
+        assert_eq!(world.sweep(DAY, 10).await.events, 3);
+    }
+}
+
+pub(crate) async fn a_cancelled_member_ends_its_message(engine: &mut dyn Engine) {
+    let (mut world, first) = three(engine).await;
+    let in_flight = Cancelled {
+        suppressed: 0,
+        in_flight: 3,
+    };
+    assert_eq!(cancel(&world, &[1, 2, 3]).await, in_flight);
+    world.again(&first, HOUR).await;
+    assert_eq!(cancel(&world, &[2]).await.suppressed, 1);
+    let seen = DeliveryFilter {
+        state: Some(DeliveryState::Suppressed),
+        ..DeliveryFilter::default()
+    };
+    let rows = world.deliveries(seen).await;
+    assert_eq!(replay_rows(&world, &rows).await, 1);
+    let replayed = world.claim_one(MAIL).await;
+    assert_eq!(members(&replayed), [2]);
+    world.pass(HOUR);
+    let claims = world.claim(MAIL, 9).await;
+    assert_eq!(claims.messages.iter().flat_map(members).count(), 2);
+    for one in claims.messages.iter().chain([&replayed]) {
+        assert_ne!(one.message, first.message);
+        assert_eq!(one.frozen, None);
+        world.deliver(one).await;
+    }
+    assert_eq!(world.totals().await.delivered, 3);
+}
+
+pub(crate) async fn a_cancelled_head_leaves_its_lane_to_what_went_with_it(engine: &mut dyn Engine) {
+    let mut world = together(engine).await;
+    world
+        .record(vec![
+            world.wanted_twice(1, HOOK, Some(7)),
+            world.wanted_twice(2, HOOK, Some(7)),
+        ])
+        .await;
+    let first = world.claim_one(HOOK).await;
+    assert_eq!(members(&first), [1, 1]);
+    world.again(&first, SECOND).await;
+    assert_eq!(cancel(&world, &[1]).await.suppressed, 1);
+    assert!(world.claim(HOOK, 9).await.messages.is_empty());
+    world.pass(SECOND);
+    let rest = world.claim_one(HOOK).await;
+    assert_eq!(members(&rest), [1]);
+    world.deliver(&rest).await;
+    assert_eq!(members(&world.claim_one(HOOK).await), [2, 2]);
+}
+
+pub(crate) async fn a_replay_takes_over_no_lane(engine: &mut dyn Engine) {
+    let world = together(engine).await;
+    world
+        .record(vec![
+            world.wanted_twice(1, HOOK, Some(7)),
+            world.wanted_twice(2, HOOK, Some(7)),
+        ])
+        .await;
+    assert_eq!(cancel(&world, &[2]).await.suppressed, 1);
+    assert_eq!(replay(&world).await, 1);
+    let first = world.claim_one(HOOK).await;
+    assert_eq!(members(&first), [1, 1]);
+    let busy = Outcome::transient("busy");
+    let each = [
+        (ok(), Next::Delivered),
+        (busy, Next::Again(world.now + HOUR)),
+    ];
+    world.settle_each(&first, &each).await;
+    let second = world.claim_one(HOOK).await;
+    assert_eq!(members(&second), [2, 2], "nothing is before them");
+}
+
+pub(crate) async fn a_replay_that_is_cancelled_leaves_nothing_behind(engine: &mut dyn Engine) {
+    let (mut world, first) = three(engine).await;
+    let next = Next::Dead("given up".to_owned());
+    world.settle(&first, Outcome::unknown("cut"), next).await;
+    for _ in 0..2 {
+        assert_eq!(replay(&world).await, 3);
+        assert_eq!(cancel(&world, &[1, 2, 3]).await.suppressed, 3);
+    }
+    world.pass(3 * DAY);
+    assert_eq!(world.sweep(DAY, 10).await.events, 3);
+    let Some(file) = world.engine.file() else {
+        return;
+    };
+    let conn = rusqlite::Connection::open(file).unwrap();
+    for table in ["message", "checkpoint", "attempt", "lane"] {
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = conn.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
 }
 
 pub(crate) async fn only_what_stands_as_it_was_seen_is_replayed(engine: &mut dyn Engine) {
@@ -341,6 +447,23 @@ pub(crate) async fn a_paused_sink_is_not_claimed(engine: &mut dyn Engine) {
     let nobody = hand(&world, HandVerb::Pause, "nobody");
     let paused = world.journal().pause("nobody", nobody).await.unwrap();
     assert_eq!(paused, Paused::NoSuchSink);
+}
+
+pub(crate) async fn what_stands_behind_a_head_is_held_with_it(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    let events = (1..=2).map(|n| world.event(n).in_lane(1)).collect();
+    world.record(events).await;
+    let noted = hand(&world, HandVerb::Pause, "hook");
+    world.journal().pause("hook", noted.clone()).await.unwrap();
+    for row in world.deliveries(DeliveryFilter::default()).await {
+        assert_eq!((row.phase, row.next_attempt), (Some(Phase::Held), None));
+    }
+    let rows = world.journal().sinks().await.unwrap();
+    assert_eq!((&*rows[0].name, rows[0].state), ("hook", SinkState::Held));
+    world.journal().resume("hook", noted).await.unwrap();
+    let rows = world.deliveries(DeliveryFilter::default()).await;
+    let phases: Vec<_> = rows.iter().map(|row| row.phase).collect();
+    assert_eq!(phases, [Some(Phase::Waiting), Some(Phase::Due)]);
 }
 
 pub(crate) async fn a_pause_is_not_counted_for_giving_up(engine: &mut dyn Engine) {

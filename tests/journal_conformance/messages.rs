@@ -15,7 +15,7 @@ use crate::world::{DAY, HOOK, HOUR, MAIL, Sample, World, ok};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What waits for five seconds goes as a digest of at most four.
-async fn digests(engine: &mut dyn Engine) -> World<'_> {
+pub(crate) async fn digests(engine: &mut dyn Engine) -> World<'_> {
     let mut world = World::new(engine).await;
     world.policies[MAIL] = Arc::new(Policy {
         digest: Some(Digest {
@@ -27,7 +27,7 @@ async fn digests(engine: &mut dyn Engine) -> World<'_> {
     world
 }
 
-async fn together(engine: &mut dyn Engine) -> World<'_> {
+pub(crate) async fn together(engine: &mut dyn Engine) -> World<'_> {
     let mut world = World::new(engine).await;
     let policy = Arc::new(Policy {
         together: true,
@@ -39,7 +39,7 @@ async fn together(engine: &mut dyn Engine) -> World<'_> {
 
 impl World<'_> {
     /// An event that both subscriptions want by one sink.
-    fn wanted_twice(&self, n: u128, sink: usize, lane: Option<u64>) -> Sample {
+    pub(crate) fn wanted_twice(&self, n: u128, sink: usize, lane: Option<u64>) -> Sample {
         let mut sample = self.event(n);
         sample.0.deliveries = self
             .rules
@@ -57,7 +57,7 @@ impl World<'_> {
     }
 
     /// Settles each item by itself.
-    async fn settle_each(&self, claimed: &Claimed, each: &[(Outcome, Next)]) {
+    pub(crate) async fn settle_each(&self, claimed: &Claimed, each: &[(Outcome, Next)]) {
         let mut settlement = self.settlement(claimed, &ok(), &Next::Delivered);
         settlement.items = claimed
             .items
@@ -79,7 +79,7 @@ impl World<'_> {
     }
 }
 
-fn members(claimed: &Claimed) -> Vec<u128> {
+pub(crate) fn members(claimed: &Claimed) -> Vec<u128> {
     let number = |item: &herald::journal::ClaimedItem| item.event.uuid().as_u128();
     claimed.items.iter().map(number).collect()
 }

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use herald_model::DeliveryId;
 use herald_model::event::Level;
-use herald_model::{DeliveryId, DeliveryState};
 use jiff::Timestamp;
 
 use super::state::{Delivery, Open, OpenMessage, State, message_id, span};
@@ -87,7 +87,7 @@ impl State {
         waiting.sort_unstable();
         for (_, number, _) in waiting.into_iter().take(too_many) {
             claims.crowded_out.push(self.delivery_id(number));
-            self.finish(number, DeliveryState::Suppressed, Some(BACKLOG), now);
+            self.suppress(number, BACKLOG, now);
         }
     }
 
@@ -123,7 +123,7 @@ impl State {
         while let Some((number, expired)) = self.first_past(sink, level, now) {
             if expired {
                 claims.expired.push(self.delivery_id(number));
-                self.finish(number, DeliveryState::Suppressed, Some(EXPIRED), now);
+                self.suppress(number, EXPIRED, now);
             } else if let Some(head) = self.deliveries.get_mut(&number) {
                 let lane = head.lane.take();
                 head.late = true;
@@ -236,14 +236,15 @@ impl State {
                         && one.message.is_none()
                         && one.expires > now
                         && one.due <= now
-                        && one.lane == lane
+                        && (one.lane == lane || self.is_head(**number, one))
                 })
             })
             .copied()
             .collect();
         for number in siblings {
             if let Some(one) = self.deliveries.get_mut(&number) {
-                one.lane = None;
+                // Behind the head it leaves the lane to go with it; in another it stays.
+                one.lane = one.lane.filter(|_| one.lane != lane);
                 members.push(number);
             }
         }

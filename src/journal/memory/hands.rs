@@ -7,7 +7,7 @@ use herald_model::{DeliveryState, Outcome, Phase};
 use jiff::Timestamp;
 
 use super::MemoryJournal;
-use super::state::{Attempt, Delivery, Message, State, counter};
+use super::state::{Delivery, Message, State, counter};
 use crate::journal::hand::check_step;
 use crate::journal::{
     Cancel, Cancelled, DeliveryNo, EXPIRED, Error, Expire, Expired, Hand, HandVerb, Hands, Pause,
@@ -99,13 +99,14 @@ impl State {
         if delivery.state != seen || seen == DeliveryState::Pending {
             return false;
         }
-        let received = self.events.get(&delivery.event).map(|event| event.received);
+        // What was delivered leaves under a new key: under the old one a receiver that knows it
+        // would pass it over.
         let message = match seen {
             DeliveryState::Delivered => None,
             _ => self.stopped(number, now),
         };
         if let Some(delivery) = self.deliveries.get_mut(&number) {
-            delivery.begin_anew(received.unwrap_or(now), now);
+            delivery.begin_anew(now);
             delivery.message = message;
         }
         self.pending.insert(number);
@@ -114,44 +115,38 @@ impl State {
         true
     }
 
-    /// The message to go on in: that of the last attempt; or, where it was shared, one of its own
-    /// with what was done already.
+    /// The message of the last attempt, as a replay goes on with it. Where it had several members,
+    /// a new one that knows what was done already.
     fn stopped(&mut self, number: i64, now: Timestamp) -> Option<i64> {
-        let attempts = &self.deliveries.get(&number)?.attempts;
-        let last = attempts.last()?;
-        let (message, leader) = (last.message, last.leader);
-        let of_it = |attempt: &&Attempt| attempt.message == message;
-        let composed = attempts.iter().find(of_it)?.started;
-        let unknown = |attempt: &Attempt| matches!(attempt.outcome, Outcome::Unknown { .. });
-        let arrived = attempts.iter().filter(of_it).any(unknown);
-        let shared = leader != number
-            || self.deliveries.iter().any(|(other, delivery)| {
-                *other != number && delivery.attempts.iter().any(|one| of_it(&one))
-            });
-        let fresh = |composed| Message {
-            composed,
-            members: vec![number],
-            text: None,
-            frozen: false,
-            progress: None,
+        let delivery = self.deliveries.get(&number)?;
+        let last = delivery.attempts.last()?.message;
+        let of_it = || {
+            delivery
+                .attempts
+                .iter()
+                .rev()
+                .take_while(|one| one.message == last)
         };
+        let arrived = of_it().any(|one| matches!(one.outcome, Outcome::Unknown { .. }));
+        let first = of_it().last().map_or(now, |one| one.started);
+        let stored = self.messages.get(&last);
+        let shared = of_it().any(|one| one.leader.is_some());
         if shared {
-            let progress = self.messages.get(&message)?.progress.clone()?;
+            let progress = stored.and_then(|message| message.progress.clone())?;
             self.last_attempt += 1;
-            let mut own = fresh(now);
-            own.progress = Some(progress);
-            self.messages.insert(self.last_attempt, own);
+            let message = Message::alone(number, now, Some(progress));
+            self.messages.insert(self.last_attempt, message);
             return Some(self.last_attempt);
         }
-        let kept = self
+        let message = self
             .messages
-            .entry(message)
-            .or_insert_with(|| fresh(composed));
-        kept.frozen |= kept.text.is_some() && (arrived || kept.progress.is_some());
-        if !kept.frozen {
-            kept.text = None;
+            .entry(last)
+            .or_insert_with(|| Message::alone(number, first, None));
+        message.frozen |= message.text.is_some() && (arrived || message.progress.is_some());
+        if !message.frozen {
+            message.text = None;
         }
-        Some(message)
+        Some(last)
     }
 
     /// Whether a delivery that is pending has an open attempt.
@@ -160,14 +155,47 @@ impl State {
         (delivery.state == DeliveryState::Pending).then_some(delivery.open.is_some())
     }
 
-    fn has_expired(&self, number: i64, now: Timestamp) -> bool {
-        self.deliveries
-            .get(&number)
-            .is_some_and(|delivery| delivery.expires <= now)
+    /// Suppresses what waits. Who left its lane only to go with it takes the lane over.
+    pub(super) fn suppress(&mut self, number: i64, reason: &str, now: Timestamp) {
+        let suppressed = DeliveryState::Suppressed;
+        let heir = self.heir(number);
+        self.finish_and(number, suppressed, Some(reason), now, heir.is_none());
+        if let Some((heir, lane)) = heir
+            && let Some(heir) = self.deliveries.get_mut(&heir)
+        {
+            heir.lane = Some(lane);
+        }
     }
 
-    fn suppress(&mut self, number: i64, reason: &str, now: Timestamp) {
-        self.finish(number, DeliveryState::Suppressed, Some(reason), now);
+    fn heir(&self, number: i64) -> Option<(i64, u64)> {
+        let delivery = self.deliveries.get(&number)?;
+        let (lane, message) = (delivery.lane?, delivery.message?);
+        let members = &self.messages.get(&message)?.members;
+        let heir = members.iter().find(|member| {
+            let of_it = |one: &Delivery| one.message == Some(message);
+            self.pending.contains(member)
+                && self.deliveries.get(member).is_some_and(of_it)
+                && self.has_left(**member, Some(lane))
+        });
+        heir.map(|heir| (*heir, lane))
+    }
+
+    /// Whether a delivery left this ordered lane only to go with its head. One that the lane passed
+    /// or that was replayed never comes back to it.
+    pub(super) fn has_left(&self, number: i64, lane: Option<u64>) -> bool {
+        self.deliveries.get(&number).is_some_and(|one| {
+            one.lane.is_none()
+                && !one.late
+                && one.earlier.is_none()
+                && lane.is_some()
+                && one.planned_lane == lane
+        })
+    }
+
+    fn expires(&self, number: i64) -> Timestamp {
+        self.deliveries
+            .get(&number)
+            .map_or(Timestamp::MAX, |delivery| delivery.expires)
     }
 
     fn sink_named(&self, name: &str) -> Option<SinkNo> {
@@ -209,7 +237,7 @@ impl State {
             next: heads.last().filter(|_| full).copied().map(DeliveryNo),
         };
         for number in heads {
-            if self.has_expired(number, expire.now) && self.is_open(number) == Some(false) {
+            if self.expires(number) <= expire.now && self.is_open(number) == Some(false) {
                 made.deliveries.push(self.delivery_id(number));
                 self.suppress(number, EXPIRED, expire.now);
             }
@@ -220,22 +248,33 @@ impl State {
 
 impl Delivery {
     /// Makes it due in a lane of its own, with its schedule and its time to expire begun anew.
-    fn begin_anew(&mut self, received: Timestamp, now: Timestamp) {
-        self.expires = now
-            .saturating_add(self.expires.duration_since(received))
-            .unwrap_or(Timestamp::MAX);
+    fn begin_anew(&mut self, now: Timestamp) {
+        self.expires = now.saturating_add(self.lasts).unwrap_or(Timestamp::MAX);
         self.state = DeliveryState::Pending;
         self.reason = None;
-        self.planned_lane = None;
         self.lane = None;
+        self.late = false;
         self.due = now;
+        self.passes_at = None;
         self.phase = Phase::Due;
-        self.earlier += std::mem::take(&mut self.charged);
+        let charged = std::mem::take(&mut self.charged);
+        self.earlier = Some(self.earlier.unwrap_or(0) + charged);
         self.kills = 0;
         self.since = None;
         self.uncounted = Duration::ZERO;
+        self.idle = Duration::ZERO;
         self.first_attempt = None;
-        self.passes_at = None;
-        self.late = false;
+    }
+}
+
+impl Message {
+    fn alone(member: i64, composed: Timestamp, progress: Option<Vec<u8>>) -> Self {
+        Self {
+            composed,
+            members: vec![member],
+            text: None,
+            frozen: false,
+            progress,
+        }
     }
 }

@@ -189,7 +189,10 @@ impl State {
         let mut attempts: Vec<AttemptRow> = delivery
             .attempts
             .iter()
-            .map(|attempt| attempt_row(self.delivery_id(attempt.leader), attempt))
+            .map(|attempt| {
+                let leader = attempt.leader.map(|leader| self.delivery_id(leader));
+                attempt_row(leader.unwrap_or(id), attempt)
+            })
             .collect();
         let last_reason = attempts.last().map(|last| last.reason.clone());
         if let Some(open) = delivery.open {
@@ -221,7 +224,7 @@ impl State {
                 .or(last_reason)
                 .filter(|reason| !reason.is_empty()),
             next_attempt,
-            charged: delivery.earlier + delivery.charged,
+            charged: delivery.earlier.unwrap_or(0) + delivery.charged,
             late: delivery.late,
             attempts,
         })
@@ -235,7 +238,9 @@ impl State {
             return (Some(Phase::InFlight), None);
         }
         if !self.is_head(number, delivery) {
-            return (Some(Phase::Waiting), None);
+            let held = self.pauses.contains_key(&delivery.sink);
+            let phase = if held { Phase::Held } else { Phase::Waiting };
+            return (Some(phase), None);
         }
         let own = delivery.phase;
         let due = Some(delivery.due).filter(|_| own != Phase::Due);

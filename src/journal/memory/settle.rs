@@ -7,9 +7,8 @@ use jiff::Timestamp;
 
 use super::state::{Attempt, Delivery, Message, OpenMessage, State};
 use crate::journal::endpoint::Verdict;
-use crate::journal::hand::HERALD;
 use crate::journal::{
-    AttemptNo, CUT_OFF, Error, KILLS_MAX, Next, Saved, Settled, SettledItem, Settlement,
+    AttemptNo, CUT_OFF, Error, HERALD, KILLS_MAX, Next, Saved, Settled, SettledItem, Settlement,
     TRIED_BEFORE, killed,
 };
 
@@ -132,10 +131,7 @@ impl State {
         // One that left the lane only to go with its head takes it over.
         let lane = self.deliveries.get(&number).and_then(|one| one.lane);
         let heir = settlement.items.iter().find(|other| {
-            matches!(other.next, Next::Again(_))
-                && self.deliveries.get(&other.delivery.0).is_some_and(|one| {
-                    one.lane.is_none() && !one.late && lane.is_some() && one.planned_lane == lane
-                })
+            matches!(other.next, Next::Again(_)) && self.has_left(other.delivery.0, lane)
         });
         if let Some(heir) = heir.filter(|_| open.members.len() > 1)
             && let Some(heir) = self.deliveries.get_mut(&heir.delivery.0)
@@ -232,7 +228,11 @@ impl Delivery {
         self.since = None;
         self.attempts.push(Attempt {
             message: open.message,
-            leader: open.members.first().copied().unwrap_or_default(),
+            leader: open
+                .members
+                .first()
+                .copied()
+                .filter(|_| open.members.len() > 1),
             started: open.started,
             ended,
             outcome,

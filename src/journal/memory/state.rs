@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use herald_model::event::Level;
 use herald_model::{DeliveryId, DeliveryState, EventId, MessageId, Outcome, Phase};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::journal::endpoint::{Denied, Endpoint, Permit};
 use crate::journal::{
@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) endpoints: BTreeMap<String, Endpoint>,
     /// Per sink its endpoint, and what the last claim left behind for want of a permit.
     pub(super) ways: BTreeMap<SinkNo, (Option<String>, Option<Denied>)>,
-    /// Sinks that wait for a person.
+    /// Sinks that are held back.
     pub(super) pauses: BTreeMap<SinkNo, Pause>,
     /// What people did, oldest first.
     pub(super) hands: Vec<Hand>,
@@ -68,13 +68,15 @@ pub(super) struct Delivery {
     pub(super) lane: Option<u64>,
     pub(super) level: Level,
     pub(super) expires: Timestamp,
+    /// From its event's receipt, or its replay, until then.
+    pub(super) lasts: SignedDuration,
     pub(super) state: DeliveryState,
     pub(super) reason: Option<String>,
     pub(super) due: Timestamp,
     pub(super) phase: Phase,
     pub(super) charged: u32,
-    /// Charged attempts before it was replayed.
-    pub(super) earlier: u32,
+    /// Attempts charged before it was replayed; `None` where it never was.
+    pub(super) earlier: Option<u32>,
     pub(super) kills: u32,
     pub(super) since: Option<Timestamp>,
     pub(super) uncounted: Duration,
@@ -117,8 +119,8 @@ pub(super) struct Message {
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     pub(super) message: i64,
-    /// First member of the message.
-    pub(super) leader: i64,
+    /// First member of a message of several.
+    pub(super) leader: Option<i64>,
     pub(super) started: Timestamp,
     pub(super) ended: Timestamp,
     pub(super) outcome: Outcome,
@@ -269,12 +271,13 @@ impl State {
                 lane: planned.lane,
                 level: planned.level,
                 expires: planned.expires_at,
+                lasts: planned.expires_at.duration_since(received),
                 state: DeliveryState::Pending,
                 reason: None,
                 due: received.min(planned.expires_at),
                 phase: Phase::Due,
                 charged: 0,
-                earlier: 0,
+                earlier: None,
                 kills: 0,
                 since: None,
                 uncounted: Duration::ZERO,

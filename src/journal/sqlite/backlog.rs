@@ -3,7 +3,7 @@
 use super::claimed::{RawClaims, RawItem};
 use super::core::{Core, Lane};
 use super::fault::Fault;
-use super::finish::{Ending, finish, finish_queued};
+use super::finish::{Ending, finish_queued, suppress};
 use super::gather::{item, item_of};
 use crate::journal::{BACKLOG, SUPPRESSED_MAX};
 
@@ -36,7 +36,7 @@ pub(super) fn trim(
         for lane in waiting(core, sink, level, left)? {
             let gone: RawItem = item(core, &lane)?;
             made.crowded_out.push(gone);
-            finish(core, &lane, &ending)?;
+            suppress(core, &lane, now, BACKLOG)?;
             left -= 1;
         }
         if left == 0 {

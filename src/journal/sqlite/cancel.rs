@@ -1,12 +1,11 @@
 //! `cancel` and `expire`: suppressing what waits.
 
-use herald_model::{DeliveryId, EventId};
 use rusqlite::OptionalExtension;
-use uuid::Uuid;
 
-use super::core::{Core, LANE_COLUMNS, Lane, Verb};
+use super::core::{Core, Lane, Verb};
 use super::fault::Fault;
-use super::finish::{Ending, finish, finish_queued};
+use super::finish::{Ending, finish_queued, suppress};
+use super::gather::item_of;
 use super::pause::note;
 use crate::journal::{Cancel, Cancelled, DeliveryNo, EXPIRED, Expire, Expired};
 
@@ -49,7 +48,7 @@ fn cancel(
         Some(true) => made.in_flight += 1,
         Some(false) => {
             let lane = lane(core, delivery)?;
-            finish(core, &lane, &Ending::suppressed(now, reason))?;
+            suppress(core, &lane, now, reason)?;
             made.suppressed += 1;
         }
         None => made.suppressed += u64::from(cancel_queued(core, delivery, now, reason)?),
@@ -74,10 +73,8 @@ fn cancel_queued(
     Ok(true)
 }
 
-fn lane(core: &Core<'_>, head: i64) -> rusqlite::Result<Lane> {
-    core.conn
-        .prepare_cached(&format!("SELECT {LANE_COLUMNS} FROM lane WHERE head = ?1"))?
-        .query_row([head], Lane::read)
+fn lane(core: &mut Core<'_>, head: i64) -> rusqlite::Result<Lane> {
+    core.sql.lane_by_head.query_row([head], Lane::read)
 }
 
 /// A look for what has expired.
@@ -107,21 +104,10 @@ impl Verb for Expiring {
             if in_flight || expires > now {
                 continue;
             }
-            made.deliveries.push(delivery_id(core, head)?);
+            made.deliveries.push(item_of(core, head)?.id());
             let lane = lane(core, head)?;
-            finish(core, &lane, &Ending::suppressed(now, EXPIRED))?;
+            suppress(core, &lane, now, EXPIRED)?;
         }
         Ok(made)
     }
-}
-
-fn delivery_id(core: &mut Core<'_>, delivery: i64) -> rusqlite::Result<DeliveryId> {
-    let maps = core.names.read();
-    core.sql.delivery_names.query_row([delivery], |row| {
-        Ok(DeliveryId::derive(
-            EventId::from_uuid(Uuid::from_bytes(row.get(0)?)),
-            &maps.subscription_of(row.get(1)?),
-            &maps.name_of(row.get(2)?),
-        ))
-    })
 }

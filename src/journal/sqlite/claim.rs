@@ -10,7 +10,7 @@ use super::claimed::RawClaims;
 use super::core::{Core, Lane, Verb};
 use super::endpoints::Way;
 use super::fault::Fault;
-use super::finish::{Ending, finish, pass};
+use super::finish::{pass, suppress};
 use super::gather;
 use super::record::rank;
 use crate::journal::endpoint::Denied;
@@ -237,7 +237,7 @@ fn is_past(
 ) -> Result<bool, Fault> {
     if lane.expires <= now {
         made.expired.push(gather::item(core, lane)?);
-        finish(core, lane, &Ending::suppressed(now, EXPIRED))?;
+        suppress(core, lane, now, EXPIRED)?;
         return Ok(true);
     }
     if let Some(again) = lane.again

@@ -100,7 +100,7 @@ impl RawClaim {
 }
 
 impl RawItem {
-    fn id(&self) -> DeliveryId {
+    pub(super) fn id(&self) -> DeliveryId {
         DeliveryId::derive(self.event, &self.subscription, &self.sink)
     }
 

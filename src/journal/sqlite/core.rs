@@ -111,6 +111,8 @@ pub(super) struct Lane {
     /// When the head is tried again, where its lane passes it before.
     pub(super) again: Option<i64>,
     pub(super) late: bool,
+    /// Attempts charged before it was replayed; `None` where it never was.
+    pub(super) earlier: Option<i64>,
     /// How much this claim added to `uncounted`.
     pub(super) idle: i64,
 }
@@ -126,10 +128,10 @@ pub(super) const MEMBERS: i64 = 8;
 
 /// Columns of [`Lane`], in the order that [`Lane::read`] expects.
 pub(super) const LANE_COLUMNS: &str = "head, sink, key, expires, charged, kills, since, \
-     uncounted, first_attempt, message, composed, kept, last, level, due, again, late";
+     uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier";
 
 /// How many there are.
-pub(super) const LANE_COLUMNS_COUNT: usize = 17;
+pub(super) const LANE_COLUMNS_COUNT: usize = 18;
 
 impl Lane {
     /// Forgets the message that it was a member of.
@@ -159,6 +161,7 @@ impl Lane {
             due: row.get(14)?,
             again: row.get(15)?,
             late: row.get(16)?,
+            earlier: row.get(17)?,
             idle: 0,
         })
     }

@@ -17,8 +17,8 @@ pub(super) struct Endpoints {
     /// As it was before the running group; `None` for what the group made.
     endpoints_before: HashMap<i64, Option<Endpoint>>,
     ways_before: HashMap<i64, Option<Way>>,
-    /// Sinks that were held or let go, and whether they were held before, in order.
-    held_before: Vec<(i64, bool)>,
+    /// Whether it was held.
+    held_before: HashMap<i64, bool>,
 }
 
 /// A sink's endpoint, and whether the last claim left something behind for want of a permit.
@@ -26,6 +26,14 @@ pub(super) struct Endpoints {
 pub(super) struct Way {
     pub(super) endpoint: Option<i64>,
     pub(super) limited: Option<Denied>,
+}
+
+/// Who holds a sink, and why.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) at: i64,
+    pub(super) who: &'a str,
+    pub(super) why: &'a str,
 }
 
 impl Endpoints {
@@ -104,31 +112,30 @@ impl Endpoints {
         self.held.contains(&sink)
     }
 
-    /// Holds a sink until a person lets it go; false where it is held already, which then stands.
+    /// Holds a sink until a person lets it go; false where it is held already.
     pub(super) fn hold(
         &mut self,
         sql: &mut Statements<'_>,
         sink: i64,
-        at: i64,
-        who: &str,
-        why: &str,
+        by: By<'_>,
     ) -> rusqlite::Result<bool> {
-        sql.hold_sink.execute(params![sink, at, who, why])?;
-        let changed = self.held.insert(sink);
-        if changed {
-            self.held_before.push((sink, false));
+        if !self.held.insert(sink) {
+            return Ok(false);
         }
-        Ok(changed)
+        self.held_before.entry(sink).or_insert(false);
+        sql.hold_sink
+            .execute(params![sink, by.at, by.who, by.why])?;
+        Ok(true)
     }
 
-    /// Lets a sink go; false where nobody held it.
+    /// Lets a sink go; false where it is not held.
     pub(super) fn let_go(&mut self, sql: &mut Statements<'_>, sink: i64) -> rusqlite::Result<bool> {
-        sql.let_go_sink.execute([sink])?;
-        let changed = self.held.remove(&sink);
-        if changed {
-            self.held_before.push((sink, true));
+        if !self.held.remove(&sink) {
+            return Ok(false);
         }
-        Ok(changed)
+        self.held_before.entry(sink).or_insert(true);
+        sql.let_go.execute([sink])?;
+        Ok(true)
     }
 
     /// Writes the rows that the group changed.
@@ -189,8 +196,8 @@ impl Endpoints {
                 self.ways.remove(&sink);
             }
         }
-        for (sink, before) in self.held_before.drain(..).rev() {
-            if before {
+        for (sink, was_held) in self.held_before.drain() {
+            if was_held {
                 self.held.insert(sink);
             } else {
                 self.held.remove(&sink);

@@ -3,6 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::core::{Core, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS};
+use super::gather::numbers;
 
 /// State of a finished delivery as stored: it arrived.
 pub(super) const DELIVERED: i64 = 1;
@@ -57,7 +58,7 @@ pub(super) fn finish_before(
         ending.state,
         ending.at,
         ending.attempt.or(lane.last),
-        ending.charged.unwrap_or(lane.charged),
+        ending.charged.unwrap_or(lane.charged) + lane.earlier.unwrap_or(0),
         ending.reason,
         lane.late,
     ])?;
@@ -68,6 +69,89 @@ pub(super) fn finish_before(
         (Some(key), None) => promote(core, lane.sink, key, ending.at),
         (None, _) => Ok(()),
     }
+}
+
+/// Suppresses the head of a lane that waits. A message that it was a member of is none any more,
+/// and who left the lane only to go with it takes the lane over.
+pub(super) fn suppress(
+    core: &mut Core<'_>,
+    lane: &Lane,
+    at: i64,
+    reason: &str,
+) -> rusqlite::Result<()> {
+    forget_replayed(core, lane)?;
+    let heir = heir(core, lane)?;
+    finish_before(core, lane, &Ending::suppressed(at, reason), heir)
+}
+
+/// Removes what a replay took along into a message that was never tried: no attempt names it, so
+/// retention would not find it.
+fn forget_replayed(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<()> {
+    let Some(message) = lane.message else {
+        return Ok(());
+    };
+    if lane.earlier.is_none() || lane.first_attempt.is_some() || lane.kept & KEPT_PROGRESS == 0 {
+        return Ok(());
+    }
+    let tried: Option<i64> = core
+        .sql
+        .attempt_made
+        .query_row([lane.last], |row| row.get(0))
+        .optional()?;
+    if tried != Some(message) {
+        core.sql.delete_checkpoint.execute([message])?;
+    }
+    Ok(())
+}
+
+fn heir(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<Option<i64>> {
+    let Some(message) = lane
+        .message
+        .filter(|_| lane.key.is_some() && lane.kept & MEMBERS != 0)
+    else {
+        return Ok(None);
+    };
+    for head in members_of(core, message)? {
+        let other = core
+            .sql
+            .lane_by_head
+            .query_row([head], Lane::read)
+            .optional()?;
+        if let Some(other) = other.filter(|other| other.message == Some(message))
+            && left_lane(core, &other, lane.key)?
+        {
+            return Ok(Some(head));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a delivery left this ordered lane only to go with its head. One that the lane passed or
+/// that was replayed never comes back to it.
+pub(super) fn left_lane(
+    core: &mut Core<'_>,
+    other: &Lane,
+    key: Option<i64>,
+) -> rusqlite::Result<bool> {
+    if other.key.is_some() || other.late || other.earlier.is_some() {
+        return Ok(false);
+    }
+    let planned: Option<i64> = core
+        .sql
+        .lane_key
+        .query_row([other.head], |row| row.get(0))?;
+    Ok(planned == key)
+}
+
+/// The members that are written down for a message of several.
+pub(super) fn members_of(core: &mut Core<'_>, message: i64) -> rusqlite::Result<Vec<i64>> {
+    let listed: Option<String> = core
+        .sql
+        .saved_members
+        .query_row([message], |row| row.get(0))
+        .optional()?
+        .flatten();
+    Ok(numbers(&listed.unwrap_or_default()))
 }
 
 /// Suppresses a delivery that stands behind the head of its lane.

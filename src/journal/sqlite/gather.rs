@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::claim::{Ask, due_lanes};
 use super::claimed::{RawClaim, RawClaims, RawItem};
 use super::core::{Core, FROZEN, KEPT_PROGRESS, Lane, MEMBERS, Open, take};
+use super::finish::members_of;
 use crate::journal::Digest;
 use crate::journal::endpoint::millis;
 
@@ -47,13 +48,7 @@ fn members(core: &mut Core<'_>, lane: &Lane, now: i64) -> rusqlite::Result<Optio
     let Some(message) = lane.message else {
         return Ok(None);
     };
-    let listed: Option<String> = core
-        .sql
-        .saved_members
-        .query_row([message], |row| row.get(0))
-        .optional()?
-        .flatten();
-    let heads: Vec<i64> = numbers(&listed.unwrap_or_default());
+    let heads = members_of(core, message)?;
     let mut lanes = Vec::with_capacity(heads.len());
     for head in &heads {
         let found = core

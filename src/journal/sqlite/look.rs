@@ -187,8 +187,9 @@ fn waiting(reader: &Reader, into: &mut DeliveryRow, sink: i64) -> rusqlite::Resu
     let found = reader
         .conn
         .prepare_cached(
-            "SELECT attempt, started, message, phase, coalesce(again, due), charged + earlier, last, \
-             late FROM lane WHERE head = ?1",
+            "SELECT attempt, started, message, phase, coalesce(again, due), \
+             charged + coalesce(earlier, 0), last, late \
+             FROM lane WHERE head = ?1",
         )?
         .query_row([number], |row| {
             into.charged = row.get(5)?;
@@ -204,6 +205,9 @@ fn waiting(reader: &Reader, into: &mut DeliveryRow, sink: i64) -> rusqlite::Resu
         })
         .optional()?;
     let Some((open, own, due, last)) = found else {
+        if standing::of(reader, sink)?.0 == SinkState::Held {
+            into.phase = Some(Phase::Held);
+        }
         return Ok(None);
     };
     if let Some((attempt, started, message)) = open {

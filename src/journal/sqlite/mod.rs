@@ -4,8 +4,8 @@
 //! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
 //! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
 //! `settle`, `sweep`), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
-//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`, and what
-//! they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
+//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`,
+//! and what they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::params;
 
 use super::core::{Core, Verb};
+use super::endpoints::By;
 use super::fault::Fault;
 use super::reader::Reader;
 use super::rows::timestamp;
@@ -20,27 +21,25 @@ impl Verb for Pausing {
     type Made = Paused;
 
     fn run(&mut self, core: &mut Core<'_>) -> Result<Paused, Fault> {
-        let Hand { at, who, why, .. } = &self.hand;
         let number = core.names.read().numbers.get(&*self.sink).copied();
         let Some(number) = number else {
             return Ok(Paused::NoSuchSink);
         };
-        let Core {
-            endpoints,
-            sql,
-            wakes,
-            ..
-        } = &mut *core;
+        let Core { endpoints, sql, .. } = &mut *core;
         let changed = if self.hand.verb == HandVerb::Pause {
-            let why = why.as_deref().unwrap_or_default();
-            endpoints.hold(sql, number, at.as_millisecond(), who, why)?
+            let by = By {
+                at: self.hand.at.as_millisecond(),
+                who: &self.hand.who,
+                why: self.hand.why.as_deref().unwrap_or_default(),
+            };
+            endpoints.hold(sql, number, by)?
         } else {
-            *wakes = true;
             endpoints.let_go(sql, number)?
         };
         if !changed {
             return Ok(Paused::Already);
         }
+        core.wakes |= self.hand.verb == HandVerb::Resume;
         note(core, Some(&self.hand))?;
         Ok(Paused::Done)
     }

@@ -10,7 +10,7 @@ use super::core::{
 };
 use super::finish::{DEAD, Ending, finish};
 use super::rows::{UNKNOWN, phase_number};
-use super::settle::{Attempt, keep_members};
+use super::settle::{Attempt, keep_members, leader};
 use crate::journal::{CUT_OFF, KILLS_MAX, killed};
 
 /// Ends every open attempt: it may have arrived, so it becomes *unknown*, its text is frozen, and
@@ -34,7 +34,7 @@ fn end_dead(core: &mut Core<'_>, number: i64, mut open: Open, now: i64) -> rusql
     let started = open.started;
     let first = open.lanes.first();
     open.message = first.and_then(|lane| lane.message).unwrap_or(number);
-    let leader = first.map(|lane| lane.head);
+    let leader = leader(&open);
     let killed_off = |lane: &Lane| lane.kills + 1 >= i64::from(KILLS_MAX);
     // A message that loses a member is none any more.
     let stays = !open.lanes.iter().any(killed_off);
@@ -50,7 +50,7 @@ fn end_dead(core: &mut Core<'_>, number: i64, mut open: Open, now: i64) -> rusql
         let last = Attempt {
             number,
             message: open.message,
-            leader: leader.filter(|leader| *leader != lane.head),
+            leader,
             started,
             ended: now,
             outcome: UNKNOWN,

@@ -58,7 +58,7 @@ fn replay(
     // pass it over.
     let stopped = match ended {
         DELIVERED => Stopped::default(),
-        _ => stopped(core, delivery, last, now)?,
+        _ => stopped(core, last, now)?,
     };
     core.sql.delete_finish.execute([delivery, delivery])?;
     core.sql.replay_lane.execute(params![
@@ -91,12 +91,7 @@ struct Stopped {
 }
 
 /// The message of the last attempt and what is stored for it.
-fn stopped(
-    core: &mut Core<'_>,
-    delivery: i64,
-    last: Option<i64>,
-    now: i64,
-) -> rusqlite::Result<Stopped> {
+fn stopped(core: &mut Core<'_>, last: Option<i64>, now: i64) -> rusqlite::Result<Stopped> {
     let mut message = None;
     let mut composed = None;
     let (mut arrived, mut shared) = (false, false);
@@ -125,8 +120,7 @@ fn stopped(
         message = Some(number);
         composed = Some(started);
         arrived |= outcome == UNKNOWN;
-        // The attempts of one message are written in a row, its leader's first.
-        shared |= leader.is_some() || core.sql.follows.exists([attempt + 1, delivery])?;
+        shared |= leader.is_some();
         next = previous;
     }
     let Some(number) = message else {

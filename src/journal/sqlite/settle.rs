@@ -4,13 +4,13 @@ use herald_model::{Outcome, Phase, Signal};
 use rusqlite::params;
 
 use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS, Open, Verb, take};
+use super::endpoints::By;
 use super::fault::Fault;
-use super::finish::{DEAD, DELIVERED, Ending, finish_before, forget_message};
+use super::finish::{DEAD, DELIVERED, Ending, finish_before, forget_message, left_lane};
 use super::gather;
 use super::rows::{outcome_number, phase_number};
 use crate::journal::endpoint::Verdict;
-use crate::journal::hand::HERALD;
-use crate::journal::{Next, Settled, SettledItem, Settlement};
+use crate::journal::{HERALD, Next, Settled, SettledItem, Settlement};
 
 /// An attempt to close.
 pub(super) struct Settle {
@@ -41,13 +41,13 @@ fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(
     let number = settlement.attempt.0;
     end_permit(core, open, settlement);
     let kept = keep_message(core, open, &settlement.items)?;
-    let leader = open.lanes.first().map(|lane| lane.head);
+    let leader = leader(open);
     let mut over = Vec::new();
     for (lane, item) in open.lanes.iter().zip(&settlement.items) {
         let attempt = Attempt {
             number,
             message: open.message,
-            leader: leader.filter(|leader| *leader != lane.head),
+            leader,
             started: open.started,
             ended,
             outcome: outcome_number(&item.outcome),
@@ -87,9 +87,13 @@ fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(
             }
         }
         if settlement.signal == Signal::Hold {
-            let why = item.outcome.reason();
+            let by = By {
+                at: ended,
+                who: HERALD,
+                why: item.outcome.reason(),
+            };
             let Core { endpoints, sql, .. } = &mut *core;
-            endpoints.hold(sql, lane.sink, ended, HERALD, why)?;
+            endpoints.hold(sql, lane.sink, by)?;
         }
     }
     for (lane, ending) in over {
@@ -171,14 +175,7 @@ fn heir(
         return Ok(None);
     }
     for (other, item) in open.lanes.iter().zip(&settlement.items) {
-        if !matches!(item.next, Next::Again(_)) || other.key.is_some() || other.late {
-            continue;
-        }
-        let key: Option<i64> = core
-            .sql
-            .lane_key
-            .query_row([other.head], |row| row.get(0))?;
-        if key == lane.key {
+        if matches!(item.next, Next::Again(_)) && left_lane(core, other, lane.key)? {
             return Ok(Some(other.head));
         }
     }
@@ -234,6 +231,12 @@ pub(super) fn keep_members(core: &mut Core<'_>, open: &Open) -> rusqlite::Result
         .save_members
         .execute(params![open.message, composed, members])?;
     Ok(MEMBERS)
+}
+
+/// The first member of a message of several.
+pub(super) fn leader(open: &Open) -> Option<i64> {
+    let first = open.lanes.first().filter(|_| open.lanes.len() > 1);
+    first.map(|lane| lane.head)
 }
 
 /// A row of `attempt`.

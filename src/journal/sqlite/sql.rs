@@ -39,10 +39,10 @@ statements! {
     insert_identity_more: "INSERT INTO identity_more (key, event) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     identified_event: "SELECT id, received, identities FROM event WHERE seq = ?1";
 
-    due_lanes: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE sink = ?1 AND level = ?2 AND due <= ?3 ORDER BY due, head LIMIT ?4";
+    due_lanes: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE sink = ?1 AND level = ?2 AND due <= ?3 ORDER BY due, head LIMIT ?4";
     next_due: "SELECT due FROM lane WHERE sink = ?1 AND level = ?2 AND due > ?3 ORDER BY due LIMIT 1";
-    lane_by_head: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE head = ?1";
-    lanes_of_event: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE head BETWEEN ?1 AND ?2 AND head <> ?3 AND +sink = ?4 AND +due <= ?5 AND message IS NULL AND again IS NULL ORDER BY head";
+    lane_by_head: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head = ?1";
+    lanes_of_event: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head BETWEEN ?1 AND ?2 AND head <> ?3 AND +sink = ?4 AND +due <= ?5 AND message IS NULL AND again IS NULL ORDER BY head";
     queued_of_event: "SELECT delivery FROM queue WHERE delivery BETWEEN ?1 AND ?2 AND +sink = ?3 AND +key = ?4 ORDER BY delivery";
     open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3 WHERE head = ?1";
     claimed_delivery: "SELECT d.subscription, d.sink, d.event, e.id, e.text, e.first_delivery, e.deliveries FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
@@ -60,7 +60,7 @@ statements! {
     delete_checkpoint: "DELETE FROM checkpoint WHERE message = ?1";
 
     insert_attempt: "INSERT INTO attempt (seq, number, message, leader, delivery, previous, started, ended, outcome, charged, words) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    insert_finish: "INSERT INTO finish (delivery, state, at, attempt, charged, reason, late) VALUES (?1, ?2, ?3, ?4, ?5 + coalesce((SELECT earlier FROM lane WHERE head = ?1), 0), ?6, ?7)";
+    insert_finish: "INSERT INTO finish (delivery, state, at, attempt, charged, reason, late) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     delete_lane: "DELETE FROM lane WHERE head = ?1";
     again_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, charged = ?4, kills = ?5, since = NULL, uncounted = ?6, first_attempt = ?7, message = ?8, composed = ?9, kept = ?10, last = ?11, again = ?12 WHERE head = ?1";
     pass_lane: "UPDATE lane SET key = NULL, late = 1, due = ?2, again = NULL WHERE head = ?1";
@@ -72,10 +72,12 @@ statements! {
     queued_delivery: "SELECT level, expires FROM delivery WHERE seq = ?1";
     lane_key: "SELECT lane_key FROM delivery WHERE seq = ?1";
     queue_page: "SELECT q.delivery, d.level FROM queue q JOIN delivery d ON d.seq = q.delivery WHERE q.sink = ?1 ORDER BY q.key LIMIT ?2";
-    waiting_lanes: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late FROM lane WHERE sink = ?1 AND level = ?2 AND due IS NOT NULL ORDER BY due LIMIT ?3";
+    waiting_lanes: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE sink = ?1 AND level = ?2 AND due IS NOT NULL ORDER BY due LIMIT ?3";
     insert_endpoint: "INSERT INTO endpoint (seq, name) VALUES (?1, ?2)";
     write_endpoint: "UPDATE endpoint SET starts = ?2, per = ?3, penalty_until = ?4, faults = ?5, probe_at = ?6 WHERE seq = ?1";
     write_way: "INSERT INTO way (sink, endpoint, limited, until) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (sink) DO UPDATE SET endpoint = excluded.endpoint, limited = excluded.limited, until = excluded.until";
+    hold_sink: "INSERT INTO pause (sink, at, who, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
+    let_go: "DELETE FROM pause WHERE sink = ?1";
 
     old_events: "SELECT seq, received, first_delivery, deliveries FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     event_from: "SELECT seq, received FROM event WHERE seq >= ?1 ORDER BY seq LIMIT 1";
@@ -96,21 +98,17 @@ statements! {
     write_counter: "UPDATE counter SET events = ?1, planned = ?2, delivered = ?3, dead = ?4, suppressed = ?5, pending = ?6, removed = ?7, next_event = ?8, next_delivery = ?9, next_attempt = ?10, next_claim = ?11, next_operation = ?12, identities_from = ?13, swept = ?14 WHERE one = 1";
     write_backlog: "INSERT INTO backlog (sink, pending) VALUES (?1, ?2) ON CONFLICT (sink) DO UPDATE SET pending = pending + excluded.pending";
 
-    hold_sink: "INSERT INTO pause (sink, at, who, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
-    let_go_sink: "DELETE FROM pause WHERE sink = ?1";
     insert_hand: "INSERT INTO hand (at, who, verb, what, why) VALUES (?1, ?2, ?3, ?4, ?5)";
     end_of: "SELECT state, attempt, charged FROM finish WHERE delivery = ?1";
     replayed_delivery: "SELECT d.sink, d.level, d.expires, e.received FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
     replay_lane: "INSERT INTO lane (head, sink, level, due, phase, expires, message, composed, kept, last, earlier) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10)";
     attempt_made: "SELECT message, leader, started, outcome, previous FROM attempt WHERE seq = ?1";
-    follows: "SELECT 1 FROM attempt WHERE seq = ?1 AND leader = ?2";
     stored_message: "SELECT composed, members IS NOT NULL, frozen, text IS NOT NULL FROM message WHERE number = ?1";
     stored_progress: "SELECT 1 FROM checkpoint WHERE message = ?1";
     copy_progress: "INSERT INTO checkpoint (message, bytes) SELECT ?2, bytes FROM checkpoint WHERE message = ?1";
     in_flight: "SELECT attempt IS NOT NULL FROM lane WHERE head = ?1";
     queued_for: "SELECT sink FROM queue WHERE delivery = ?1";
     next_lanes: "SELECT head, expires, attempt IS NOT NULL FROM lane WHERE head > ?1 ORDER BY head LIMIT ?2";
-    delivery_names: "SELECT e.id, d.subscription, d.sink FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
 
     insert_name: "INSERT INTO name (seq, text) VALUES (?1, ?2)";
     insert_subscription: "INSERT INTO subscription (seq, name, text) VALUES (?1, ?2, ?3)";

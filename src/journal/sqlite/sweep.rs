@@ -143,7 +143,8 @@ fn remove_attempts(
         let Some((previous, message)) = removed else {
             return Ok(());
         };
-        if with_messages {
+        // What was replayed may have left a message that it shared.
+        if with_messages || last != Some(attempt) {
             core.sql.delete_message.execute([message])?;
             core.sql.delete_checkpoint.execute([message])?;
         }

@@ -125,7 +125,7 @@ CREATE TABLE lane (
   last INTEGER,
   again INTEGER,
   late INTEGER NOT NULL DEFAULT 0,
-  earlier INTEGER NOT NULL DEFAULT 0
+  earlier INTEGER
 );
 CREATE INDEX lane_due ON lane (sink, level, due) WHERE due IS NOT NULL;
 CREATE UNIQUE INDEX lane_key ON lane (sink, key) WHERE key IS NOT NULL;

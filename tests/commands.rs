@@ -140,3 +140,33 @@ fn help_prints_the_rule_reference() {
     assert_eq!(herald(&["help", "nothing"], "").status.code(), Some(1));
     assert_eq!(herald(&["nothing"], "").status.code(), Some(2));
 }
+
+#[test]
+fn explain_puts_near_misses_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let subscription = |name: &str, when: &str| {
+        format!(
+            "[[subscription]]\nname = \"{name}\"\nto = [\"local\"]\n[subscription.when]\n{when}\n"
+        )
+    };
+    let config = [
+        "[sink.local]\nkind = \"callback\"\nurl = \"http://127.0.0.1:9/\"\nallow_addresses = [\"127.0.0.1\"]\n"
+            .to_owned(),
+        subscription("far", "level = \"INFO\"\nregionId = \"r\"\nname = \"C:D\""),
+        subscription("near", "level = \"INFO\"\nname = \"A:B\""),
+        subscription("hit", "level = \"WARN\""),
+    ]
+    .concat();
+    let config = pattern(folder.path(), "config.toml", &config);
+    let event = r#"{"name":"A:B","content":{},"level":"WARN","userId":"1"}"#;
+    let event = pattern(folder.path(), "event.json", event);
+    let said = out(&herald(&["explain", "-c", &config, &event], ""));
+    let places: Vec<_> = ["hit", "near", "far"]
+        .map(|name| said.find(name).unwrap())
+        .into();
+    assert!(places.is_sorted(), "{said}");
+    assert!(
+        said.contains("level is WARN; the rule wants INFO"),
+        "{said}"
+    );
+}

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::view::VerdictView;
 use crate::clock;
 use crate::intake::{self, Framing};
-use crate::plan::Subscription;
+use crate::plan::{Subscription, Verdict};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Verdicts {
@@ -31,7 +31,7 @@ pub(super) async fn explain(
 }
 
 /// The verdict of every subscription on the event in `body`, best first: matched, then not for
-/// you, then different.
+/// you, then different, the nearest misses before the others.
 ///
 /// # Errors
 /// The body is not exactly one event.
@@ -47,15 +47,17 @@ pub fn verdicts(
     };
     let draft = intake::decode(&received.value, received.duplicate_keys, None)?;
     let sealed = draft.seal(EventId::from_uuid(Uuid::nil()), "explain", clock::now());
-    let judged = subscriptions.iter().map(|subscription| {
+    let judge = |subscription: &Subscription| {
         let verdict = subscription.judge(&sealed.value, &sealed.event.addressee);
-        VerdictView::of(&subscription.name, &verdict)
-    });
-    let mut judged: Vec<_> = judged.collect();
-    judged.sort_by_key(|view| match view.verdict.as_str() {
-        "matched" => 0,
-        "not-for-you" => 1,
-        _ => 2,
-    });
-    Ok(judged)
+        let distance = match &verdict {
+            Verdict::Matched(_) => 0,
+            Verdict::NotForYou { .. } => 1,
+            Verdict::Different { failed, .. } => 1 + failed,
+        };
+        (distance, VerdictView::of(&subscription.name, &verdict))
+    };
+    let mut judged: Vec<_> = subscriptions.iter().map(judge).collect();
+    // A stable sort: of equal ones the first in the file stays first.
+    judged.sort_by_key(|(distance, _)| *distance);
+    Ok(judged.into_iter().map(|(_, view)| view).collect())
 }

@@ -200,7 +200,7 @@ impl VerdictView {
                 "not-for-you",
                 Some(("addressee".to_owned(), wanted.clone(), found.clone())),
             ),
-            Verdict::Different(nearest) => {
+            Verdict::Different { nearest, .. } => {
                 let nearest = nearest.clone();
                 (
                     "different",

@@ -58,8 +58,13 @@ pub enum Verdict {
         /// Whom the event is addressed to.
         found: String,
     },
-    /// The nearest difference.
-    Different(Difference),
+    /// The pattern does not match.
+    Different {
+        /// The nearest difference.
+        nearest: Difference,
+        /// How many tests failed on the way that came nearest, at least 1.
+        failed: usize,
+    },
 }
 
 impl Subscription {
@@ -78,7 +83,9 @@ impl Subscription {
         let held = match explanation {
             None => Vec::new(),
             Some(Explanation::Matched { held }) => held,
-            Some(Explanation::Different { nearest, .. }) => return Verdict::Different(nearest),
+            Some(Explanation::Different { nearest, failed }) => {
+                return Verdict::Different { nearest, failed };
+            }
         };
         if self.owner.hears(addressee) {
             return Verdict::Matched(held);

@@ -103,7 +103,9 @@ fn verdicts_agree_with_wants_and_name_the_difference() {
         Verdict::NotForYou { .. }
     ));
     match subscription.judge(&info, &to_user) {
-        Verdict::Different(nearest) => assert_eq!(nearest.field, "level"),
+        Verdict::Different { nearest, failed } => {
+            assert_eq!((nearest.field.as_str(), failed), ("level", 1));
+        }
         other => panic!("{other:?}"),
     }
 }

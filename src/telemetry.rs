@@ -1,6 +1,7 @@
 //! Logs and metrics.
 
 use std::fmt;
+use std::io::IsTerminal;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -23,6 +24,7 @@ pub fn log_to_stderr() {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(silenced.unwrap_or(filter))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .finish();
     // A second call (in a test) keeps the first subscriber.

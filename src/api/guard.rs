@@ -110,11 +110,9 @@ fn check(
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    if !access
-        .hosts
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(host_name(host)))
-    {
+    if !access.hosts.iter().any(|known| {
+        known.eq_ignore_ascii_case(host_name(host)) || known.eq_ignore_ascii_case(host)
+    }) {
         return forbidden("the `Host` of this request is not in `server.hosts`");
     }
     if method != Method::GET
@@ -129,7 +127,7 @@ fn check(
             return forbidden("the `Origin` of this request is another site");
         }
     }
-    let Some(role) = role_of(method, path) else {
+    let Some(role) = role_of(access, method, path) else {
         return Ok(Caller::nobody());
     };
     if access.tokens.is_empty() {
@@ -169,13 +167,18 @@ fn word(role: Role) -> &'static str {
         .map_or("", |(word, _)| word)
 }
 
-/// The role that a route asks for; `None` for health, and for sources, which have their own token.
-fn role_of(method: &Method, path: &str) -> Option<Role> {
+/// The role that a route asks for; `None` for health, and for a source with tokens of its own.
+fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
+    if let Some(source) = path.strip_prefix("/v1/sources/") {
+        let name = source.split('/').next().unwrap_or_default();
+        let entry = access.sources.get(name);
+        let has_own = entry.is_some_and(|entry| !entry.tokens.is_empty());
+        return (!has_own).then_some(Role::Intake);
+    }
     match path {
         "/healthz" | "/readyz" => None,
         "/v1/events" | "/v1/operations" if method == Method::POST => Some(Role::Intake),
         "/v1/explain" => Some(Role::Read),
-        path if path.starts_with("/v1/sources/") => None,
         _ if method == Method::GET || method == Method::HEAD => Some(Role::Read),
         _ => Some(Role::Operate),
     }
@@ -279,6 +282,15 @@ mod tests {
         assert_eq!(get("localhost:8470"), 200);
         assert_eq!(get("[::1]:8470"), 200);
         assert_eq!(get("evil.example"), 403);
+        let with_port = Access {
+            hosts: vec!["h.example:8443".to_owned()],
+            ..Access::default()
+        };
+        let get = |host| status(&with_port, &Method::GET, "/v1/events", &[("host", host)]);
+        assert_eq!(
+            (get("h.example:8443"), get("h.example"), get("h.example:1")),
+            (200, 403, 403)
+        );
         let post = |origin| {
             status(
                 &access,
@@ -341,5 +353,6 @@ mod tests {
         assert_eq!(ask(&Method::POST, "/v1/events", "Bearer t0ken"), 403);
         assert_eq!(ask(&Method::POST, "/v1/reload", "Bearer t0ken"), 403);
         assert_eq!(ask(&Method::GET, "/", ""), 401);
+        assert_eq!(ask(&Method::POST, "/v1/sources/open/events", ""), 401);
     }
 }

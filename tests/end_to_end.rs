@@ -473,6 +473,31 @@ async fn health_readiness_and_metrics_answer() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_event_keeps_nobody_from_looking() {
+    let receiver = Receiver::start(&[200]).await;
+    let herald = Herald::start(&config(receiver.address, ""));
+    let body = r#"{"id":"h1","name":"A\u001b[2J","content":{"<b>":1e99999}}"#;
+    assert_eq!(herald.post("/v1/events", body).await.0, 200);
+    herald.until(|totals| totals["delivered"] == 1).await;
+    assert!(
+        receiver.received()[0].body.contains("1e99999"),
+        "the number as it was sent"
+    );
+    for arguments in [&["events"][..], &["show", "h1"], &["deliveries"]] {
+        let output = herald.command(arguments).await;
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(
+            !output.stdout.contains(&0x1b),
+            "no escape reaches the terminal"
+        );
+    }
+}
+
 /// A small file system; unmounted at the end.
 struct SmallDisk(std::path::PathBuf);
 

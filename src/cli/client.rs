@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use herald_rules::json::{self, Limits};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::Failure;
 
@@ -94,7 +97,7 @@ pub(crate) async fn expect_success(response: Response) -> Result<Response, Failu
     if status.is_success() {
         return Ok(response);
     }
-    let problem: serde_json::Value = response.json().await.unwrap_or_default();
+    let problem: Value = response.json().await.unwrap_or_default();
     let detail = problem["detail"]
         .as_str()
         .unwrap_or("no reason was given")
@@ -107,4 +110,31 @@ pub(crate) async fn expect_success(response: Response) -> Result<Response, Failu
         lines.extend(error.as_str().map(str::to_owned));
     }
     Err(Failure(lines))
+}
+
+/// An answer as a tree for showing. A number that no float holds stays the sender's text: one event
+/// must not keep all others from being listed.
+pub(crate) fn tree(answer: &RawValue) -> Value {
+    let limits = Limits {
+        depth_max: Limits::DEPTH_CEILING,
+    };
+    json::parse(answer.get().as_bytes(), limits)
+        .map_or(Value::Null, |parsed| convert(&parsed.value))
+}
+
+fn convert(value: &json::Value) -> Value {
+    match value {
+        json::Value::Null => Value::Null,
+        json::Value::Bool(truth) => Value::Bool(*truth),
+        json::Value::Number(number) => serde_json::from_str(number.as_str())
+            .map_or_else(|_| Value::from(number.as_str()), Value::Number),
+        json::Value::String(text) => Value::from(text.as_str()),
+        json::Value::Array(elements) => elements.iter().map(convert).collect(),
+        json::Value::Object(object) => {
+            let members = object
+                .iter()
+                .map(|(key, value)| (key.to_owned(), convert(value)));
+            Value::Object(members.collect())
+        }
+    }
 }

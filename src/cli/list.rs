@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::{Client, Router};
+use super::client::{Client, Router, tree};
 use super::table::{short, table};
 use super::{Done, Failure};
 
@@ -193,7 +193,8 @@ async fn page<const N: usize>(
         println!("{answer}");
         return Ok(ExitCode::SUCCESS);
     }
-    let page: Page = client.get(path, query).await?;
+    let answer: Box<serde_json::value::RawValue> = client.get(path, query).await?;
+    let page: Page = serde_json::from_value(tree(&answer))?;
     let rows: Vec<_> = page.rows.iter().map(row).collect();
     print!("{}", table(header, &rows));
     if let Some(next) = page.next {

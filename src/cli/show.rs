@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Done;
-use super::client::{Client, Router};
+use super::client::{Client, Router, tree};
 use super::explain;
 use super::list::text;
 use super::table::{short, table};
@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     } else if is_delivery {
         print!("{}", delivery(&serde_json::from_str(answer.get())?));
     } else {
-        print!("{}", event(&serde_json::from_str(answer.get())?)?);
+        print!("{}", event(&tree(&answer))?);
     }
     Ok(ExitCode::SUCCESS)
 }

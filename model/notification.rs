@@ -5,10 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::event::{Event, Level};
-use crate::ids::{DeliveryId, MessageId};
+use crate::ids::{DeliveryId, EndpointId, MessageId};
 
-/// A message with its items and its rendered text. Everything but `attempted_at` and `attempt` is
-/// the same at every attempt once one could have reached the far side.
+/// A message with its items and its rendered text. Everything but `attempted_at`, `attempt` and
+/// `endpoint` is the same at every attempt once one could have reached the far side.
 #[derive(Debug, Clone)]
 pub struct Notification {
     /// The idempotency key of all attempts.
@@ -19,6 +19,9 @@ pub struct Notification {
     pub attempted_at: Timestamp,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// The endpoint whose permit this attempt took, of those that the sink names; `None` stands for
+    /// the first.
+    pub endpoint: Option<EndpointId>,
     /// What it carries; never empty. CRITICAL first, then WARN, then INFO, each in commit order.
     pub items: Vec<Item>,
     /// The text to send.

@@ -17,6 +17,13 @@ pub trait Sink: Send + Sync {
     /// endpoint.
     fn endpoint(&self) -> EndpointId;
 
+    /// Every endpoint of a sink that has several ways to the same readers, the preferred one first,
+    /// which is [`endpoint`](Self::endpoint). A message takes the first that may be used, and
+    /// [`Notification::endpoint`] says which. Never empty, and no endpoint stands in it twice.
+    fn endpoints(&self) -> Vec<EndpointId> {
+        vec![self.endpoint()]
+    }
+
     /// How built-in texts for this sink are marked up.
     fn markup(&self) -> Markup;
 

@@ -56,7 +56,7 @@ pub struct WayOut {
     pub kind: &'static str,
     /// What delivers.
     pub sink: Box<dyn Sink>,
-    /// Attempts at a time.
+    /// Attempts at a time, over all its endpoints.
     pub concurrency: u32,
     /// How its messages are put together and when they may start.
     pub policy: Arc<Policy>,

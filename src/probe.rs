@@ -41,18 +41,35 @@ pub struct Probed {
     pub explanation: String,
 }
 
-/// Sends a probe through `way_out` because `who` asked for it at `now`.
+/// Sends a probe to each endpoint of `way_out` because `who` asked for it at `now`. The first
+/// outcome that is no success is the whole one.
 pub async fn probe(way_out: &WayOut, who: &str, now: Timestamp) -> Probed {
-    let outcomes = match notification(way_out, who, now) {
-        Some(notification) => send(way_out, &notification).await,
-        None => {
-            Outcome::transient("the probe could not be made (this is a defect of Herald)").into()
+    let endpoints = way_out.sink.endpoints();
+    let mut whole: Option<Outcome> = None;
+    let mut told = Vec::new();
+    for endpoint in &endpoints {
+        let outcomes = match notification(way_out, who, now) {
+            Some(mut notification) => {
+                notification.endpoint = Some(endpoint.clone());
+                send(way_out, &notification).await
+            }
+            None => Outcome::transient("the probe could not be made (this is a defect of Herald)")
+                .into(),
+        };
+        let outcome = outcomes.of(0);
+        let words = explain(way_out, &outcome, &outcomes.signal);
+        told.push(match endpoints.len() {
+            1 => words,
+            _ => format!("{endpoint}: {words}"),
+        });
+        match &whole {
+            Some(Outcome::Delivered { .. }) | None => whole = Some(outcome),
+            Some(_) => {}
         }
-    };
-    let outcome = outcomes.of(0);
+    }
     Probed {
-        explanation: explain(way_out, &outcome, &outcomes.signal),
-        outcome,
+        outcome: whole.unwrap_or_else(|| Outcome::sink_fault("the sink names no endpoint")),
+        explanation: told.join("\n"),
     }
 }
 
@@ -107,6 +124,7 @@ fn notification(way_out: &WayOut, who: &str, now: Timestamp) -> Option<Notificat
         composed_at: now,
         attempted_at: now,
         attempt: 1,
+        endpoint: None,
         items,
         rendered,
     })

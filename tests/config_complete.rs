@@ -27,6 +27,7 @@ impl Environment for Everything {
     fn variable(&self, name: &str) -> Option<String> {
         let value = match name {
             "DINGTALK_WEBHOOK" => "https://oapi.dingtalk.com/robot/send?access_token=0123456789",
+            "DINGTALK_SECOND" => "https://oapi.dingtalk.com/robot/send?access_token=9876543210",
             "CALLBACK_SECRET" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "CALLBACK_SECRET_NEW" => "whsec_aLaSwMfKQ9r8GKYqrTwjUPD8ILPZIo2L",
             "HERALD_TOKEN" | "HERALD_CLOUDMONITOR_TOKEN" => "0123456789abcdefghij",

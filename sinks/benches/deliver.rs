@@ -296,6 +296,7 @@ fn notification() -> Result<Notification, Box<dyn std::error::Error>> {
         composed_at: now,
         attempted_at: now,
         attempt: 1,
+        endpoint: None,
         items: vec![Item {
             delivery,
             subscription: "s".into(),

@@ -1,4 +1,4 @@
-//! A DingTalk group robot.
+//! A DingTalk group robot, or several that speak to the same people.
 //!
 //! - this file: the one attempt,
 //! - `settings`: the keys,
@@ -51,22 +51,44 @@ pub(crate) const KIND: SinkKind = SinkKind {
 /// What an attempt may take beyond its own time-out: making the request and reading the clock.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// One configured robot.
+/// The configured robots of one sink; any of them will do.
 struct DingTalk {
     client: Client,
-    webhook: Target,
-    /// Of the robot's `sign` setting; not every robot has one.
-    secret: Option<Secret>,
+    first: Robot,
+    others: Vec<Robot>,
     additions: payload::Additions,
     redactor: Redactor,
-    endpoint: EndpointId,
     timeout: Duration,
+}
+
+/// One robot.
+#[derive(Debug, Clone)]
+struct Robot {
+    webhook: Target,
+    /// In the webhook's query; who has it is the robot.
+    token: Secret,
+    /// Of the robot's `sign` setting; not every robot has one.
+    secret: Option<Secret>,
+    endpoint: EndpointId,
+}
+
+impl DingTalk {
+    /// The robot whose permit was taken; the first, where it has left the configuration since.
+    fn robot(&self, endpoint: Option<&EndpointId>) -> &Robot {
+        let taken = |robot: &&Robot| Some(&robot.endpoint) == endpoint;
+        self.others.iter().find(taken).unwrap_or(&self.first)
+    }
 }
 
 #[async_trait]
 impl Sink for DingTalk {
     fn endpoint(&self) -> EndpointId {
-        self.endpoint.clone()
+        self.first.endpoint.clone()
+    }
+
+    fn endpoints(&self) -> Vec<EndpointId> {
+        let all = std::iter::once(&self.first).chain(&self.others);
+        all.map(|robot| robot.endpoint.clone()).collect()
     }
 
     fn markup(&self) -> Markup {
@@ -87,13 +109,14 @@ impl Sink for DingTalk {
             &self.additions,
             notification.message,
         );
-        let url = match &self.secret {
+        let robot = self.robot(notification.endpoint.as_ref());
+        let url = match &robot.secret {
             Some(secret) => sign::signed(
-                self.webhook.url(),
+                robot.webhook.url(),
                 secret,
                 notification.attempted_at.as_millisecond(),
             ),
-            None => self.webhook.url().clone(),
+            None => robot.webhook.url().clone(),
         };
         let request = self
             .client

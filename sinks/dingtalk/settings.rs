@@ -1,4 +1,4 @@
-//! The keys of a DingTalk robot.
+//! The keys of a sink of DingTalk robots.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use herald_model::{Secret, Sink, SinkConfig};
 use url::Url;
 
 use super::payload::{Additions, Button, Form};
-use super::{DingTalk, endpoint};
+use super::{DingTalk, Robot, endpoint};
 use crate::guard::Guard;
 use crate::http::{Client, Settings, Target};
 use crate::said::Redactor;
@@ -20,12 +20,14 @@ const TOKEN: &str = "access_token";
 /// Buttons that a card may have. Chosen: no limit is documented, and more do not fit a phone.
 const BUTTONS_AT_MOST: usize = 10;
 
-/// Checked settings of a robot.
+/// Robots of one sink. Chosen: ten carry 180 messages a minute.
+const ROBOTS_AT_MOST: usize = 10;
+
+/// Checked settings of the robots.
 #[derive(Debug)]
 struct Config {
-    webhook: Target,
-    token: Secret,
-    secret: Option<Secret>,
+    first: Robot,
+    others: Vec<Robot>,
     additions: Additions,
     timeout: Duration,
     ca: Option<PathBuf>,
@@ -34,9 +36,7 @@ struct Config {
 /// Reads the keys; see `README.md` beside this file.
 pub(super) fn configure(table: &mut Table<'_>) -> Option<Box<dyn SinkConfig>> {
     let seconds = Duration::from_secs;
-    let webhook = webhook(table);
-    let secret_given = table.names().any(|name| name == "secret");
-    let secret = table.secret("secret").optional();
+    let robots = robots(table);
     let form = table
         .word(
             "message",
@@ -77,27 +77,77 @@ pub(super) fn configure(table: &mut Table<'_>) -> Option<Box<dyn SinkConfig>> {
         .duration("timeout", seconds(1)..=seconds(300))
         .or(seconds(10));
     let ca = table.file("ca").optional();
-    if table.raw("robots").is_some() {
-        table.reading().mistake(
-            table.span_of("robots"),
-            format!(
-                "`{}` is not in this build; write one sink per robot and name them all in `to`",
-                table.path_of("robots")
-            ),
-        );
-    }
-    let (webhook, token) = webhook?;
-    if secret_given && secret.is_none() {
-        return None;
-    }
+    let robots = robots?;
+    let (first, others) = robots.split_first()?;
     Some(Box::new(Config {
-        webhook,
-        token,
-        secret,
+        first: first.clone(),
+        others: others.to_vec(),
         additions,
         timeout,
         ca,
     }))
+}
+
+/// The robots, in the order of preference: those of `robots`, or the one that `webhook` names.
+/// `None` when a mistake was reported or a secret is not set.
+fn robots(table: &Table<'_>) -> Option<Vec<Robot>> {
+    let entries = table.tables("robots");
+    let is_given = |key: &str| table.names().any(|name| name == key);
+    if !is_given("robots") {
+        return Some(vec![robot(table)?]);
+    }
+    let mut is_sound = true;
+    let mut mistake = |span, what: String| {
+        let what = format!("`{}`: {what}", table.path_of("robots"));
+        table.reading().mistake(span, what);
+        is_sound = false;
+    };
+    for key in ["webhook", "secret"] {
+        // Read all the same, or it would be called an unknown key.
+        let _ = table.secret(key).optional();
+        if is_given(key) {
+            let what = format!("each robot has its own `{key}`; write it in there");
+            mistake(table.span_of(key), what);
+        }
+    }
+    if entries.is_empty() || entries.len() > ROBOTS_AT_MOST {
+        let what = format!(
+            "name 1 to {ROBOTS_AT_MOST} robots, each as [[…robots]] with `webhook` and `secret`"
+        );
+        mistake(table.span_of("robots"), what);
+    }
+    let wanted = entries.len();
+    let mut robots: Vec<Robot> = Vec::with_capacity(wanted);
+    for entry in entries {
+        if let Some(another) = robot(&entry) {
+            if robots.iter().any(|one| one.endpoint == another.endpoint) {
+                mistake(
+                    entry.span(),
+                    "two of them have one `access_token`".to_owned(),
+                );
+            }
+            robots.push(another);
+        }
+        entry.finish();
+    }
+    (is_sound && robots.len() == wanted).then_some(robots)
+}
+
+/// One robot: its address, and the secret where it signs.
+fn robot(table: &Table<'_>) -> Option<Robot> {
+    let webhook = webhook(table);
+    let secret_given = table.names().any(|name| name == "secret");
+    let secret = table.secret("secret").optional();
+    let (webhook, token) = webhook?;
+    if secret_given && secret.is_none() {
+        return None;
+    }
+    Some(Robot {
+        endpoint: endpoint(&token),
+        webhook,
+        token,
+        secret,
+    })
 }
 
 /// The robot's URL and the token in it. The whole URL is a credential, so no message repeats it.
@@ -184,24 +234,27 @@ impl SinkConfig for Config {
             // So that a time-out while connecting is told from one after the request went out.
             connect_timeout: self.timeout / 2,
             guard: Guard::open(),
-            is_encrypted: self.webhook.is_encrypted(),
+            is_encrypted: self.robots().any(|robot| robot.webhook.is_encrypted()),
             ca: self.ca.clone(),
             identity: None,
         })?;
-        let secrets = self
-            .secret
-            .iter()
-            .chain([&self.token])
-            .cloned()
-            .chain(self.webhook.secrets());
+        let secrets = self.robots().flat_map(|robot| {
+            let own = robot.secret.iter().chain([&robot.token]).cloned();
+            own.chain(robot.webhook.secrets())
+        });
         Ok(Box::new(DingTalk {
             client,
-            webhook: self.webhook.clone(),
-            secret: self.secret.clone(),
+            first: self.first.clone(),
+            others: self.others.clone(),
             additions: self.additions.clone(),
             redactor: Redactor::new(secrets),
-            endpoint: endpoint(&self.token),
             timeout: self.timeout,
         }))
+    }
+}
+
+impl Config {
+    fn robots(&self) -> impl Iterator<Item = &Robot> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 }

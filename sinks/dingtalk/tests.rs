@@ -516,6 +516,38 @@ fn the_markup_follows_the_message_type() {
     assert_eq!(markup("message = \"text\""), Markup::Plain);
 }
 
+#[tokio::test]
+async fn the_robot_whose_permit_was_taken_is_written_to() {
+    let taken = || Act::ok(r#"{"errcode":0,"errmsg":"ok"}"#);
+    let server = Server::start([taken(), taken()]).await;
+    let url = |token: &str| format!("{}/robot/send?access_token={token}", server.url());
+    let keys = format!(
+        "robots = [{{ webhook = \"{}\" }}, {{ webhook = \"{}\", secret = \"{SECRET}\" }}]",
+        url("t1"),
+        url("t2"),
+    );
+    let robots = sink(&KIND, &keys);
+    let endpoints = robots.endpoints();
+    assert_eq!(endpoints.len(), 2);
+    assert_eq!(endpoints[0], robots.endpoint());
+    let mut notification = notification();
+    for endpoint in [endpoints.get(1), None] {
+        notification.endpoint = endpoint.cloned();
+        let outcomes = deliver(&*robots, &notification, &Memory::default()).await;
+        assert_eq!(outcomes.of(0).as_str(), "delivered");
+    }
+    let queries: Vec<String> = server
+        .requests()
+        .iter()
+        .map(|request| request.line.split(['?', ' ']).nth(2).unwrap().to_owned())
+        .collect();
+    assert!(
+        queries[0].starts_with("access_token=t2&timestamp="),
+        "{queries:?}"
+    );
+    assert_eq!(queries[1], "access_token=t1");
+}
+
 #[test]
 fn mistakes_in_the_settings() {
     let webhook = "webhook = \"https://oapi.dingtalk.com/robot/send?access_token=t1\"\n";
@@ -555,8 +587,22 @@ fn mistakes_in_the_settings() {
             "`sink.it.at_all` calls nobody in an action card; use message = \"markdown\" or \"text\"",
         ),
         (
-            &format!("{webhook}robots = []"),
-            "`sink.it.robots` is not in this build; write one sink per robot and name them all in `to`",
+            "robots = []",
+            "`sink.it.robots`: name 1 to 10 robots, each as [[…robots]] with `webhook` and `secret`",
+        ),
+        (
+            "robots = [{ secret = \"SECx\" }]",
+            "`sink.it.robots` has no `webhook`; add one, for example webhook = \"https://oapi.dingtalk.com/robot/send?access_token=…\"",
+        ),
+        (
+            &format!(
+                "{webhook}robots = [{{ webhook = \"https://oapi.dingtalk.com/robot/send?access_token=t2\" }}]"
+            ),
+            "`sink.it.robots`: each robot has its own `webhook`; write it in there",
+        ),
+        (
+            "robots = [{ webhook = \"https://oapi.dingtalk.com/robot/send?access_token=t1\" }, { webhook = \"https://oapi.dingtalk.io/robot/send?access_token=t1\" }]",
+            "`sink.it.robots`: two of them have one `access_token`",
         ),
     ] {
         assert_eq!(mistake(&KIND, keys), expected);

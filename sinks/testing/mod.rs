@@ -89,6 +89,7 @@ pub(crate) fn notification() -> Notification {
         composed_at: "2026-01-02T03:04:05Z".parse().unwrap(),
         attempted_at: "2026-01-02T03:04:06.789Z".parse().unwrap(),
         attempt: 1,
+        endpoint: None,
         items: vec![item(EVENT)],
         rendered: Rendered {
             title: "WARN: attach of eni-8vb1qo0000000cdeg2n failed".to_owned(),

@@ -100,6 +100,8 @@ fn way_out(
     console_url: &str,
 ) -> Result<WayOut, Error> {
     let name = &settings.name;
+    let policy = Arc::new(policy(&settings.policy, &*sink));
+    let ways = u32::try_from(policy.endpoints.len().max(1)).unwrap_or(u32::MAX);
     let templates = compile(&settings.policy.templates, || format!("sink `{name}`"))?;
     let mut subscription_templates = HashMap::new();
     for subscription in config
@@ -118,9 +120,9 @@ fn way_out(
         number,
         name: Arc::clone(name),
         kind: settings.kind,
-        policy: Arc::new(policy(&settings.policy, &*sink)),
+        policy,
         sink,
-        concurrency: settings.policy.concurrency,
+        concurrency: settings.policy.concurrency.saturating_mul(ways),
         retry: settings.policy.retry.clone(),
         templates,
         subscription_templates,
@@ -145,7 +147,7 @@ fn policy(settings: &config::SinkPolicy, sink: &dyn herald_model::Sink) -> Polic
         Overflow::Wait => None,
     };
     Policy {
-        endpoint: Some(sink.endpoint()),
+        endpoints: sink.endpoints(),
         limit,
         together: settings.together,
         digest,

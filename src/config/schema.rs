@@ -178,7 +178,19 @@ fn open_tables(kind: &str) -> Vec<(&'static str, Value)> {
                 "required": ["title", "url"],
                 "additionalProperties": false,
             });
-            vec![("buttons", json!({"type": "array", "items": button}))]
+            let robot = json!({
+                "type": "object",
+                "properties": {"webhook": text, "secret": text},
+                "required": ["webhook"],
+                "additionalProperties": false,
+            });
+            vec![
+                ("buttons", json!({"type": "array", "items": button})),
+                (
+                    "robots",
+                    json!({"type": "array", "items": robot, "minItems": 1}),
+                ),
+            ]
         }
         _ => Vec::new(),
     }

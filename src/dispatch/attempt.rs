@@ -89,6 +89,7 @@ async fn prepare(
         composed_at: claimed.composed_at,
         attempted_at: started,
         attempt: charged + 1,
+        endpoint: claimed.endpoint.clone(),
         items,
         rendered,
     })

@@ -131,8 +131,9 @@ pub(crate) struct Row {
     pub(crate) probe_at: Option<i64>,
 }
 
-/// What keeps an endpoint from being used, whatever its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What keeps an endpoint from being used, whatever its limit. A penalty, which ends by itself, is
+/// less than a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Closed {
     Penalty(i64),
     Breaker(Option<i64>),
@@ -366,6 +367,31 @@ impl Endpoint {
             probing: false,
         }
     }
+}
+
+/// The first of a sink's endpoints at which messages of a level may start now: its place, and how
+/// many. `None` where the sink has no endpoint.
+///
+/// # Errors
+/// None of them has a permit; when the first of them will.
+pub(crate) fn first_open<'e>(
+    endpoints: impl Iterator<Item = &'e Endpoint>,
+    limit: Option<&Limit>,
+    level: Level,
+    now: i64,
+) -> Result<Option<(usize, u32)>, Denied> {
+    let mut denied: Option<Denied> = None;
+    for (place, endpoint) in endpoints.enumerate() {
+        match endpoint.permits(limit, level, now) {
+            Ok(permits) => return Ok(Some((place, permits))),
+            Err(another) => {
+                let until = denied.and_then(|first| first.until);
+                let until = until.into_iter().chain(another.until).min();
+                denied = Some(Denied { until });
+            }
+        }
+    }
+    denied.map_or(Ok(None), Err)
 }
 
 /// How a sink stands, of which these are known: whether a person holds it, what closes its

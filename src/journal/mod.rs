@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use herald_model::event::Level;
-use herald_model::{DeliveryId, DeliveryState, Event, EventId, MessageId, Outcome, Phase, Signal};
+use herald_model::{
+    DeliveryId, DeliveryState, EndpointId, Event, EventId, MessageId, Outcome, Phase, Signal,
+};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
@@ -128,7 +130,7 @@ pub trait Journal: Look + Hands {
     /// What has passed its `expires` is suppressed instead and reported, and so is what a sink's
     /// `max_backlog` has no room for.
     ///
-    /// A message takes its permit of the sink's endpoint in the same transaction; what gets none
+    /// A message takes its permit of one of the sink's endpoints in the same transaction; what gets none
     /// stays as it is, and [`Claims::next_due`] says when the next permit comes. The time that a
     /// delivery is due before it is claimed never counts towards giving up. A message may carry
     /// several deliveries, by the sink's [`Policy`]; its members stay the same as long as its id
@@ -356,6 +358,8 @@ pub struct Claimed {
     pub message: MessageId,
     /// By which way out.
     pub sink: SinkNo,
+    /// The endpoint whose permit it took; `None` where its sink's policy names none.
+    pub endpoint: Option<EndpointId>,
     /// When the message's first attempt was claimed.
     pub composed_at: Timestamp,
     /// Text to be sent unchanged, where an earlier attempt may have arrived.

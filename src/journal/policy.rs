@@ -11,9 +11,10 @@ use super::Limit;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// What the permits, the penalty and the breaker belong to; every sink that names it shares
-    /// them. `None`: nothing holds this sink back.
-    pub endpoint: Option<EndpointId>,
-    /// How many messages may start there.
+    /// them. A message takes a permit of the first that has one. Empty: nothing holds this sink
+    /// back.
+    pub endpoints: Vec<EndpointId>,
+    /// How many messages may start at each of them.
     pub limit: Option<Limit>,
     /// Whether deliveries of one event by several subscriptions go as one message.
     pub together: bool,
@@ -38,7 +39,7 @@ impl Default for Policy {
     /// Holds nothing back and gathers nothing.
     fn default() -> Self {
         Self {
-            endpoint: None,
+            endpoints: Vec::new(),
             limit: None,
             together: false,
             digest: None,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald::journal::{BREAKER_FAULTS, Claimed, Limit, Next, Policy, Settlement, SinkState};
+use herald::journal::{
+    BREAKER_FAULTS, Claimed, Claims, Limit, Next, Policy, Settlement, SinkState,
+};
 use herald_model::event::Level;
 use herald_model::{EndpointId, Outcome, Phase, Signal};
 
@@ -17,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn robot(engine: &mut dyn Engine, messages: u32, reserve: u32) -> World<'_> {
     let mut world = World::new(engine).await;
     let policy = Arc::new(Policy {
-        endpoint: Some(EndpointId::new("test", "robot")),
+        endpoints: vec![EndpointId::new("test", "robot")],
         limit: Some(Limit {
             messages,
             per: MINUTE,
@@ -34,11 +36,35 @@ async fn robot(engine: &mut dyn Engine, messages: u32, reserve: u32) -> World<'_
 async fn shared(engine: &mut dyn Engine) -> World<'_> {
     let mut world = World::new(engine).await;
     let policy = Arc::new(Policy {
-        endpoint: Some(EndpointId::new("test", "shared")),
+        endpoints: vec![EndpointId::new("test", "shared")],
         ..Policy::default()
     });
     world.policies = [Arc::clone(&policy), policy];
     world
+}
+
+/// The mail sink on two robots of `messages` a minute each.
+async fn two_robots(engine: &mut dyn Engine, messages: u32) -> World<'_> {
+    let mut world = robot(engine, messages, 0).await;
+    let policy = Policy {
+        endpoints: vec![
+            EndpointId::new("test", "robot"),
+            EndpointId::new("test", "second"),
+        ],
+        ..Policy::clone(&world.policies[MAIL])
+    };
+    world.policies[MAIL] = Arc::new(policy);
+    world
+}
+
+/// By which of two robots each message goes.
+fn ways(claims: &Claims) -> Vec<&str> {
+    let name = |claimed: &'_ Claimed| match claimed.endpoint.as_ref().map(EndpointId::as_str) {
+        Some("test:robot") => "first",
+        Some("test:second") => "second",
+        other => panic!("an endpoint that nobody named: {other:?}"),
+    };
+    claims.messages.iter().map(name).collect()
 }
 
 impl World<'_> {
@@ -100,6 +126,52 @@ pub(crate) async fn permits_survive_a_restart(engine: &mut dyn Engine) {
     assert_eq!(claims.next_due, Some(world.now + 30 * SECOND));
     world.pass(30 * SECOND);
     assert_eq!(world.claim(MAIL, 9).await.messages.len(), 3);
+}
+
+pub(crate) async fn where_one_endpoint_is_full_the_next_goes_on(engine: &mut dyn Engine) {
+    let mut world = two_robots(engine, 2).await;
+    world.record_many(1..=9).await;
+    let claims = world.claim(MAIL, 1).await;
+    assert_eq!(ways(&claims), ["first"]);
+    world.pass(SECOND);
+    let claims = world.claim(MAIL, 9).await;
+    assert_eq!(ways(&claims), ["first", "second", "second"]);
+    assert_eq!(claims.next_due, Some(world.now + MINUTE - SECOND));
+    world.restart().await;
+    assert!(world.claim(MAIL, 9).await.messages.is_empty());
+    world.pass(MINUTE - SECOND);
+    assert_eq!(ways(&world.claim(MAIL, 9).await), ["first"]);
+    assert!(
+        world.claim(HOOK, 9).await.messages.is_empty(),
+        "what another sink took of the shared robot counts"
+    );
+}
+
+pub(crate) async fn where_one_endpoint_is_punished_the_next_takes_over(engine: &mut dyn Engine) {
+    let mut world = two_robots(engine, 9).await;
+    world.record_many(1..=9).await;
+    let claimed = world.claim_one(MAIL).await;
+    world.signal(&claimed, Signal::Penalty(10 * MINUTE)).await;
+    let claims = world.claim(MAIL, 2).await;
+    assert_eq!(ways(&claims), ["second", "second"]);
+    let ready = (SinkState::Ready, None);
+    assert_eq!(world.states().await[MAIL], ready, "it gets through");
+    world
+        .signal(&claims.messages[0], Signal::Penalty(5 * MINUTE))
+        .await;
+    let claims = world.claim(MAIL, 9).await;
+    assert!(claims.messages.is_empty());
+    assert_eq!(claims.next_due, Some(world.now + 5 * MINUTE));
+    let punished = (SinkState::Penalty, Some(5 * MINUTE));
+    assert_eq!(
+        world.states().await[MAIL],
+        punished,
+        "by the sooner of the two"
+    );
+    world.pass(5 * MINUTE);
+    assert_eq!(ways(&world.claim(MAIL, 9).await), ["second"], "as a probe");
+    world.pass(5 * MINUTE);
+    assert_eq!(ways(&world.claim(MAIL, 1).await), ["first"]);
 }
 
 pub(crate) async fn a_reserve_is_kept_for_warnings(engine: &mut dyn Engine) {

@@ -70,6 +70,8 @@ suite! {
     limits:
         permits_are_shared_by_all_sinks_of_an_endpoint,
         permits_survive_a_restart,
+        where_one_endpoint_is_full_the_next_goes_on,
+        where_one_endpoint_is_punished_the_next_takes_over,
         a_reserve_is_kept_for_warnings,
         a_warning_anywhere_goes_before_what_shares_its_endpoint,
         one_in_flight_waits_for_its_end,

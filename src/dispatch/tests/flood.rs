@@ -150,7 +150,7 @@ impl Sink for Chat {
 
 fn robots() -> Policy {
     Policy {
-        endpoint: Some(EndpointId::new("test", "robot")),
+        endpoints: vec![EndpointId::new("test", "robot")],
         limit: Some(Limit {
             messages: 18,
             per: Duration::from_secs(60),

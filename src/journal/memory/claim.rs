@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use herald_model::DeliveryId;
 use herald_model::event::Level;
+use herald_model::{DeliveryId, EndpointId};
 use jiff::Timestamp;
 
 use super::state::{Delivery, Open, OpenMessage, State, message_id, span};
-use crate::journal::endpoint::{Denied, Endpoint, millis};
+use crate::journal::endpoint::{Denied, Endpoint, first_open, millis};
 use crate::journal::{
     AttemptNo, BACKLOG, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, Policy,
     Room, SUPPRESSED_MAX, SinkNo,
@@ -20,6 +20,8 @@ struct Ask {
     room: u32,
     left: u32,
     policy: Arc<Policy>,
+    /// The endpoint whose permits are taken at the moment.
+    endpoint: Option<EndpointId>,
     limited: Option<Denied>,
 }
 
@@ -49,7 +51,7 @@ impl State {
                 .map(|(_, head)| head.comes_up())
                 .filter(|at| *at > now);
             claims.next_due = later.chain(permit).chain(claims.next_due).min();
-            let endpoint = ask.policy.endpoint.as_ref().map(ToString::to_string);
+            let endpoint = self.best(&ask.policy).map(ToString::to_string);
             self.ways.insert(ask.sink, (endpoint, ask.limited));
         }
         claims
@@ -57,7 +59,7 @@ impl State {
 
     fn ask(&mut self, room: &Room, now: Timestamp) -> Ask {
         let policy = Arc::clone(&room.policy);
-        if let Some(name) = &policy.endpoint {
+        for name in &policy.endpoints {
             let endpoint = self.endpoints.entry(name.to_string()).or_default();
             endpoint.count_for(policy.limit.as_ref());
             endpoint.pass_time(now.as_millisecond());
@@ -67,8 +69,15 @@ impl State {
             room: room.messages,
             left: room.messages,
             policy,
+            endpoint: None,
             limited: None,
         }
+    }
+
+    /// The endpoint by which a sink's standing is told.
+    fn best<'p>(&self, policy: &'p Policy) -> Option<&'p EndpointId> {
+        let closed = |name: &&EndpointId| self.endpoints.get(name.as_str()).map(Endpoint::closed);
+        policy.endpoints.iter().min_by_key(closed)
     }
 
     /// Suppresses what is too much for a sink: the oldest of the least urgent level first.
@@ -100,14 +109,19 @@ impl State {
             if self.pauses.contains_key(&ask.sink) || ask.room == 0 {
                 return;
             }
-            let endpoint = ask.policy.endpoint.as_ref();
-            let endpoint = endpoint.and_then(|name| self.endpoints.get(name.as_str()));
+            let names = &ask.policy.endpoints;
+            let endpoints = names
+                .iter()
+                .filter_map(|name| self.endpoints.get(name.as_str()));
             let limit = ask.policy.limit.as_ref();
-            let permits =
-                |endpoint: &Endpoint| endpoint.permits(limit, level, now.as_millisecond());
-            if let Some(Err(denied)) = endpoint.map(permits) {
-                ask.limited.get_or_insert(denied);
-                return;
+            match first_open(endpoints, limit, level, now.as_millisecond()) {
+                Err(denied) => {
+                    ask.limited.get_or_insert(denied);
+                    return;
+                }
+                Ok(open) => {
+                    ask.endpoint = open.and_then(|(place, _)| names.get(place)).cloned();
+                }
             }
             if ask.left == 0 {
                 return;
@@ -277,11 +291,10 @@ impl State {
                 kept = delivery.message;
             }
         }
-        let endpoint = ask.policy.endpoint.as_ref().map(ToString::to_string);
-        let permit = endpoint.and_then(|name| {
-            let endpoint = self.endpoints.get_mut(&name)?;
+        let permit = ask.endpoint.as_ref().and_then(|name| {
+            let endpoint = self.endpoints.get_mut(name.as_str())?;
             let permit = endpoint.start(ask.policy.limit.as_ref(), now.as_millisecond());
-            Some((name, permit))
+            Some((name.to_string(), permit))
         });
         let number = kept.unwrap_or(attempt.0);
         let open = OpenMessage {
@@ -297,6 +310,7 @@ impl State {
             attempt,
             message: message_id(first, number),
             sink: ask.sink,
+            endpoint: ask.endpoint.clone(),
             composed_at: message.map_or(now, |message| message.composed),
             frozen: message
                 .filter(|message| message.frozen)

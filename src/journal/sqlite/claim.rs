@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use herald_model::Level;
+use herald_model::{EndpointId, Level};
 use rusqlite::OptionalExtension;
 
 use super::backlog;
@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::finish::{pass, suppress};
 use super::gather;
 use super::record::rank;
-use crate::journal::endpoint::Denied;
+use crate::journal::endpoint::{Denied, Endpoint, first_open};
 use crate::journal::{ClaimRequest, EXPIRED, Policy, Room, SUPPRESSED_MAX};
 
 /// Lanes looked at where nothing may start, to see whether something waits or has expired.
@@ -28,7 +28,10 @@ pub(super) struct Claim {
 pub(super) struct Ask {
     pub(super) sink: i64,
     pub(super) policy: Arc<Policy>,
-    pub(super) endpoint: Option<i64>,
+    /// The endpoints of its policy, in their order, by their integers.
+    endpoints: Vec<i64>,
+    /// The place among them of the one whose permits are taken at the moment.
+    pub(super) endpoint: Option<usize>,
     room: usize,
     left: usize,
     held: bool,
@@ -57,7 +60,7 @@ impl Verb for Claim {
         for ask in asks {
             made.is_due_at(ask.limited.and_then(|denied| denied.until));
             let way = Way {
-                endpoint: ask.endpoint,
+                endpoint: ask.best(core),
                 limited: ask.limited,
             };
             core.endpoints.stands(ask.sink, way);
@@ -78,17 +81,19 @@ impl Verb for Claim {
 impl Ask {
     fn new(core: &mut Core<'_>, room: &Room, now: i64) -> rusqlite::Result<Self> {
         let policy = Arc::clone(&room.policy);
-        let endpoint = match &policy.endpoint {
-            Some(name) => Some(core.endpoints.number(&mut core.sql, name.as_str())?),
-            None => None,
-        };
-        if let Some(endpoint) = endpoint.and_then(|number| core.endpoints.change(number)) {
-            endpoint.count_for(policy.limit.as_ref());
-            endpoint.pass_time(now);
+        let mut endpoints = Vec::with_capacity(policy.endpoints.len());
+        for name in &policy.endpoints {
+            let number = core.endpoints.number(&mut core.sql, name.as_str())?;
+            if let Some(endpoint) = core.endpoints.change(number) {
+                endpoint.count_for(policy.limit.as_ref());
+                endpoint.pass_time(now);
+            }
+            endpoints.push(number);
         }
         Ok(Self {
             sink: room.sink.0,
-            endpoint,
+            endpoints,
+            endpoint: None,
             policy,
             room: room.messages as usize,
             left: room.messages as usize,
@@ -97,17 +102,36 @@ impl Ask {
         })
     }
 
-    /// Messages of a level that may start now.
-    fn may_start(&self, core: &Core<'_>, level: Level, now: i64) -> Result<usize, Denied> {
+    /// Messages of a level that may start now, at the endpoint that this chooses.
+    fn may_start(&mut self, core: &Core<'_>, level: Level, now: i64) -> Result<usize, Denied> {
         if self.held || self.room == 0 {
             return Ok(0);
         }
-        let endpoint = self.endpoint.and_then(|number| core.endpoints.get(number));
-        let permits = match endpoint {
-            Some(endpoint) => endpoint.permits(self.policy.limit.as_ref(), level, now)?,
+        let endpoints = self.endpoints.iter();
+        let endpoints = endpoints.filter_map(|number| core.endpoints.get(*number));
+        let permits = match first_open(endpoints, self.policy.limit.as_ref(), level, now)? {
+            Some((place, permits)) => {
+                self.endpoint = Some(place);
+                permits
+            }
             None => u32::MAX,
         };
         Ok(self.left.min(permits as usize))
+    }
+
+    /// The integer and the name of the endpoint that was chosen.
+    pub(super) fn chosen(&self) -> Option<(i64, &EndpointId)> {
+        let place = self.endpoint?;
+        Some((
+            *self.endpoints.get(place)?,
+            self.policy.endpoints.get(place)?,
+        ))
+    }
+
+    /// The endpoint by which the sink's standing is told.
+    fn best(&self, core: &Core<'_>) -> Option<i64> {
+        let closed = |number: &&i64| core.endpoints.get(**number).map(Endpoint::closed);
+        self.endpoints.iter().min_by_key(closed).copied()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_model::{DeliveryId, EventId, MessageId};
+use herald_model::{DeliveryId, EndpointId, EventId, MessageId};
 
 use super::core::Lane;
 use super::rows::timestamp;
@@ -27,6 +27,7 @@ pub(super) struct RawClaim {
     pub(super) attempt: i64,
     pub(super) message: i64,
     pub(super) sink: i64,
+    pub(super) endpoint: Option<EndpointId>,
     pub(super) composed: i64,
     pub(super) frozen: Option<String>,
     pub(super) progress: Option<Vec<u8>>,
@@ -91,6 +92,7 @@ impl RawClaim {
             attempt: AttemptNo(self.attempt),
             message: MessageId::derive(first, self.message.unsigned_abs()),
             sink: SinkNo(self.sink),
+            endpoint: self.endpoint,
             composed_at: timestamp(self.composed),
             frozen: self.frozen,
             progress: self.progress,

@@ -154,7 +154,8 @@ fn open(
 ) -> rusqlite::Result<()> {
     lanes.sort_by_key(|lane| (lane.level, lane.head));
     let attempt = take(&mut core.count.next_claim);
-    let permit = ask.endpoint.and_then(|number| {
+    let chosen = ask.chosen();
+    let permit = chosen.and_then(|(number, _)| {
         let endpoint = core.endpoints.change(number)?;
         Some((number, endpoint.start(ask.policy.limit.as_ref(), now)))
     });
@@ -193,6 +194,7 @@ fn open(
         attempt,
         message,
         sink: ask.sink,
+        endpoint: chosen.map(|(_, name)| name.clone()),
         composed,
         frozen,
         progress,

@@ -68,6 +68,13 @@ impl Outcome {
         !matches!(self, Self::SinkFault { .. })
     }
 
+    /// A success.
+    pub fn delivered(reply: impl Into<String>) -> Self {
+        Self::Delivered {
+            reply: reply.into(),
+        }
+    }
+
     /// A transient outcome without a wish of the far side.
     pub fn transient(reason: impl Into<String>) -> Self {
         Self::Transient {

@@ -25,7 +25,9 @@ pub trait Sink: Send + Sync {
     }
 
     /// How built-in texts for this sink are marked up.
-    fn markup(&self) -> Markup;
+    fn markup(&self) -> Markup {
+        Markup::Plain
+    }
 
     /// The exact body to send, for kinds that make one of their own from the items. It is stored
     /// with the message, so it must follow from the arguments alone.
@@ -120,6 +122,13 @@ pub trait SinkConfig: fmt::Debug + Send + Sync {
     fn connect(&self) -> Result<Box<dyn Sink>, ConnectError>;
 }
 
+/// Where a sink needs nothing but its settings, it is its own configuration.
+impl<S: Sink + Clone + fmt::Debug + 'static> SinkConfig for S {
+    fn connect(&self) -> Result<Box<dyn Sink>, ConnectError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
 /// A sink that cannot be made on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
@@ -154,4 +163,15 @@ pub struct SinkDefaults {
     pub limit: Option<(u32, std::time::Duration)>,
     /// Attempts at a time.
     pub concurrency: u32,
+}
+
+impl SinkDefaults {
+    /// One message after the other for each resource, a few at a time, without a limit.
+    pub const ORDERED: Self = Self {
+        order: Order::Resource,
+        together: false,
+        overflow: Overflow::Wait,
+        limit: None,
+        concurrency: 4,
+    };
 }

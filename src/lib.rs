@@ -2,9 +2,10 @@
 //!
 //! Read in the order of the flow: [`intake`] decodes, [`trigger`] and [`plan`] decide, [`journal`]
 //! keeps, [`dispatch`] brings out, [`render`] words it; [`pipeline`] holds the order of the first
-//! half, [`dispatch`] that of the second. A [`probe`] goes out beside the flow. Around them stands the frame: [`config`] reads what
-//! users wrote, [`in_force`] is what the stages work by, [`app`] runs it, [`api`], [`console`] and
-//! [`cli`] are its faces.
+//! half, [`dispatch`] that of the second. A [`probe`] goes out beside the flow. Around them stands the
+//! frame: [`config`] reads what users wrote, [`in_force`] is what the stages work by, [`app`] runs
+//! it, [`api`], [`console`] and [`cli`] are its faces. [`Router`] is all of it, for programs that
+//! bring sinks of their own.
 
 pub mod api;
 pub mod app;
@@ -21,5 +22,10 @@ pub mod pipeline;
 pub mod plan;
 pub mod probe;
 pub mod render;
+pub mod router;
 pub mod telemetry;
 pub mod trigger;
+
+/// The nouns, among them all that a sink of one's own needs.
+pub use herald_model as model;
+pub use router::Router;

@@ -13,7 +13,7 @@ const WRITTEN_BY_TOOLS: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 
 /// Rooms of `src/` that may know the package of sinks: the kinds are listed for whoever reads or
 /// checks a configuration, and `render` escapes for one of them.
-const KNOW_THE_SINKS: [&str; 5] = ["app", "cli", "config", "demo", "render"];
+const KNOW_THE_SINKS: [&str; 4] = ["config", "demo", "render", "router"];
 
 /// Rooms that work with every sink alike, and name no kind.
 const NAME_NO_KIND: [&str; 4] = ["dispatch", "journal", "pipeline", "plan"];

@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use herald_model::SinkKind;
 use serde_json::{Value, json};
 
 use super::client::{Client, Router};
@@ -30,9 +31,9 @@ pub(super) struct Arguments {
     file: PathBuf,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Done {
+pub(super) async fn run(arguments: Arguments, kinds: &'static [SinkKind]) -> Done {
     let journal = match &arguments.config {
-        Some(config) => configured(config)?,
+        Some(config) => configured(config, kinds)?,
         None => asked(arguments.router).await?,
     };
     if !journal.is_file() {
@@ -64,11 +65,11 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn configured(config: &std::path::Path) -> Result<PathBuf, Failure> {
+fn configured(config: &std::path::Path, kinds: &'static [SinkKind]) -> Result<PathBuf, Failure> {
     let reader = Reader {
         environment: &Machine,
         strictness: Strictness::Check,
-        kinds: herald_sinks::ALL,
+        kinds,
     };
     let Engine::Embedded(path) = reader.load(config)?.config.journal.engine;
     Ok(path)

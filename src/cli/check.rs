@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use herald_model::EventId;
+use herald_model::{EventId, SinkKind};
 use uuid::Uuid;
 
 use super::{Done, Failure};
@@ -20,11 +20,11 @@ pub(super) struct Arguments {
     config: PathBuf,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Done {
+pub(super) fn run(arguments: &Arguments, kinds: &'static [SinkKind]) -> Done {
     let reader = Reader {
         environment: &Machine,
         strictness: Strictness::Check,
-        kinds: herald_sinks::ALL,
+        kinds,
     };
     let loaded = reader.load(&arguments.config)?;
     for warning in &loaded.warnings {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use herald_model::SinkKind;
+
 use super::table::{short, table};
 use super::{Done, Failure};
 use crate::api::VerdictView;
@@ -22,11 +24,11 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Done {
+pub(super) fn run(arguments: &Arguments, kinds: &'static [SinkKind]) -> Done {
     let reader = Reader {
         environment: &Machine,
         strictness: Strictness::Check,
-        kinds: herald_sinks::ALL,
+        kinds,
     };
     let config = reader.load(&arguments.config)?.config;
     let body = std::fs::read(&arguments.event).map_err(|error| {

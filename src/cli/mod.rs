@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use herald_model::SinkKind;
 
 mod backup;
 mod check;
@@ -110,20 +111,20 @@ impl Failure {
     }
 }
 
-/// Runs the command that the arguments name and gives the exit code: 0, 1 for a failure, 2 for a
+/// Runs the command that the arguments name, with these kinds of sinks, and gives the exit code: 0, 1 for a failure, 2 for a
 /// wrong use.
-pub fn run() -> ExitCode {
+pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),
         Command::Help { topic } => help(topic.as_deref()),
         Command::Refused(_) => not_built("refused"),
-        Command::Schema => schema(),
-        Command::Check(arguments) => check::run(&arguments),
+        Command::Schema => schema(kinds),
+        Command::Check(arguments) => check::run(&arguments, kinds),
         Command::Match(arguments) => return r#match::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
-        Command::Serve(arguments) => block_on(serve::run(&arguments)),
+        Command::Explain(arguments) => explain::run(&arguments, kinds),
+        Command::Serve(arguments) => block_on(serve::run(&arguments, kinds)),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Send(arguments) => block_on(send::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
@@ -134,7 +135,7 @@ pub fn run() -> ExitCode {
         Command::Replay(arguments) => block_on(hands::replay(arguments)),
         Command::Cancel(arguments) => block_on(hands::cancel(arguments)),
         Command::Sink(arguments) => block_on(sink::run(arguments)),
-        Command::Backup(arguments) => block_on(backup::run(arguments)),
+        Command::Backup(arguments) => block_on(backup::run(arguments, kinds)),
         Command::Reload(arguments) => block_on(status::reload(arguments)),
     };
     match done {
@@ -200,8 +201,8 @@ fn help(topic: Option<&str>) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn schema() -> Done {
-    let schema = crate::config::schema(herald_sinks::ALL);
+fn schema(kinds: &[SinkKind]) -> Done {
+    let schema = crate::config::schema(kinds);
     println!("{}", serde_json::to_string_pretty(&schema)?);
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use herald_model::SinkKind;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -18,9 +19,8 @@ pub(super) struct Arguments {
     config: PathBuf,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Done {
+pub(super) async fn run(arguments: &Arguments, kinds: &'static [SinkKind]) -> Done {
     telemetry::log_to_stderr();
-    let kinds = herald_sinks::ALL;
     let reader = Reader {
         environment: &Machine,
         strictness: Strictness::Serve,

@@ -1,8 +1,8 @@
 //! The JSON Schema of the configuration, for editors that complete and check TOML.
 //!
 //! It is made from the keys that the reading code asks for, so it cannot fall behind: `config.toml`
-//! with every comment taken for a setting is read once, and each key is described by the form in
-//! which it was asked for. What has a grammar of its own is described here.
+//! with every comment taken for a setting is read once (with the examples of kinds that it does not
+//! have), and each key is described by the form in which it was asked for. What has a grammar of its own is described here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,8 +39,11 @@ pub fn schema(kinds: &[SinkKind]) -> Value {
         strictness: Strictness::Check,
         kinds,
     };
-    let text = uncommented(EVERYTHING);
-    let (keys, named) = match reader.parse(&text, "config.toml", Path::new(".")) {
+    let listed = uncommented(EVERYTHING);
+    let whole = format!("{listed}\n{}", examples_beyond(&listed, kinds));
+    let read = |text: &str| reader.parse(text, "config.toml", Path::new("."));
+    // The example of a kind that is not Herald's may have mistakes; it shall not spoil the rest.
+    let (keys, named) = match read(&whole).or_else(|_| read(&listed)) {
         Ok(loaded) => {
             let sinks = loaded
                 .config
@@ -62,6 +65,13 @@ pub fn schema(kinds: &[SinkKind]) -> Value {
     schema["title"] = json!("The configuration of Herald");
     schema["$defs"] = pattern["$defs"].clone();
     schema
+}
+
+/// The examples of the kinds that `listed` does not have.
+fn examples_beyond(listed: &str, kinds: &[SinkKind]) -> String {
+    let is_listed = |kind: &&SinkKind| listed.contains(&format!("kind = \"{}\"", kind.name));
+    let others = kinds.iter().filter(|kind| !is_listed(kind));
+    others.map(|kind| format!("{}\n", kind.example)).collect()
 }
 
 /// The text with every line `# key = value` and `# [table]` taken for a setting.

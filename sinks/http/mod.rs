@@ -8,6 +8,8 @@
 mod date;
 mod resolve;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use tokio::time::Instant;
 
 use crate::guard::{Guard, Refused};
 use crate::said::{KEPT, one_line};
+
+use self::resolve::{Guarded, LookUp, System};
 
 pub(crate) use date::http_date;
 pub(crate) use target::Target;
@@ -106,6 +110,10 @@ impl Client {
     /// # Errors
     /// A certificate file cannot be read, or the system has no trusted roots.
     pub(crate) fn new(settings: &Settings) -> Result<Self, ConnectError> {
+        Self::looking_up(settings, System)
+    }
+
+    fn looking_up(settings: &Settings, look_up: impl LookUp) -> Result<Self, ConnectError> {
         // Fails only when a provider is installed already, by this or by the program, which is as
         // good.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -119,7 +127,7 @@ impl Client {
             .http1_only()
             .connect_timeout(settings.connect_timeout)
             .pool_idle_timeout(IDLE)
-            .dns_resolver(Arc::new(resolve::Guarded::new(settings.guard.clone())));
+            .dns_resolver(Arc::new(Guarded::new(settings.guard.clone(), look_up)));
         if let Some(path) = &settings.ca {
             let certificates = reqwest::Certificate::from_pem_bundle(&read(path)?)
                 .map_err(|error| unusable(path, &error))?;

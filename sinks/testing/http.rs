@@ -88,6 +88,31 @@ impl Server {
 
     pub(crate) async fn start_with(script: impl Into<Vec<Act>>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, script, tls)
+    }
+
+    /// Two servers on one port: at 127.0.0.2 and at 127.0.0.1. Both say the same and close.
+    pub(crate) async fn pair(words: &str) -> (Self, Self) {
+        let Act::Say(answer) = Act::ok(words) else {
+            unreachable!("an answer is said");
+        };
+        loop {
+            let one = TcpListener::bind("127.0.0.2:0").await.unwrap();
+            let port = one.local_addr().unwrap().port();
+            // Somebody else may have it there.
+            if let Ok(other) = TcpListener::bind(("127.0.0.1", port)).await {
+                let start =
+                    |listener| Self::start_on(listener, [Act::SayAndCut(answer.clone())], None);
+                return (start(one), start(other));
+            }
+        }
+    }
+
+    fn start_on(
+        listener: TcpListener,
+        script: impl Into<Vec<Act>>,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let server = Self {
             address: listener.local_addr().unwrap(),
             requests: Arc::default(),

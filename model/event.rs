@@ -134,6 +134,16 @@ impl fmt::Display for Addressee {
     }
 }
 
+/// A form of the event, as patterns test it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Form {
+    /// Herald's own.
+    #[default]
+    Canonical,
+    /// CloudEvents 1.0 as Alibaba Cloud's EventBridge writes it.
+    CloudEvents,
+}
+
 /// Who a subscription hears of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Owner {

@@ -106,6 +106,7 @@ pub fn judging(settings: &config::Subscription) -> Subscription {
         number: SubscriptionNo(0),
         name: Arc::clone(&settings.name),
         pattern: settings.pattern.clone(),
+        form: settings.form,
         owner: settings.owner.clone(),
         to: Vec::new(),
         expires: settings.expires,

@@ -217,6 +217,7 @@ fn subscriptions(
         number,
         name: Arc::clone(&settings.name),
         pattern: settings.pattern.clone(),
+        form: settings.form,
         owner: settings.owner.clone(),
         to: settings.to.iter().filter_map(target).collect(),
         expires: settings.expires,

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use herald_model::duration;
-use herald_model::event::Owner;
+use herald_model::event::{Form, Owner};
 use herald_rules::Pattern;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::subscription::{Form, Subscription, parse_owner};
+use super::subscription::{CLOUD_EVENTS, Subscription, parse_owner};
 use super::templates::Templates;
 
 /// The order of the fields is part of the text. Templates are no part: they change how a match is
@@ -44,7 +44,7 @@ impl Subscription {
         let written = Written {
             name: Arc::clone(&self.name),
             owner: (self.owner != Owner::Users).then(|| self.owner.to_string()),
-            form: (self.form == Form::CloudEvents).then(|| Form::CLOUD_EVENTS.to_owned()),
+            form: (self.form == Form::CloudEvents).then(|| CLOUD_EVENTS.to_owned()),
             to: self.to.clone(),
             expires: duration::write(self.expires),
             pattern: pattern.and_then(|json| RawValue::from_string(json).ok()),
@@ -66,7 +66,7 @@ impl Subscription {
         };
         let form = match written.form.as_deref() {
             None => Form::Canonical,
-            Some(Form::CLOUD_EVENTS) => Form::CloudEvents,
+            Some(CLOUD_EVENTS) => Form::CloudEvents,
             Some(_) => return Err(unreadable(&"unknown form")),
         };
         let pattern = match written.pattern {

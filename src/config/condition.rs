@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
+use herald_model::event::Form;
 use herald_model::settings::Table;
 use herald_rules::Pattern;
 use toml::de::DeValue;
 
 use super::fields;
 use super::reading::File;
-use super::subscription::Form;
 
 /// A mistake was reported.
 pub(super) struct Reported;
@@ -57,8 +57,14 @@ pub(super) fn read<'t>(
     let key = place.key();
     match pattern {
         Ok(pattern) => {
-            let sound = form != Form::Canonical
-                || fields::check(table.reading(), pattern.fields(), |span| place.of(span));
+            let place = |span: &Range<usize>| place.of(span);
+            let sound = match form {
+                Form::Canonical => fields::check(table.reading(), pattern.fields(), place),
+                Form::CloudEvents => {
+                    fields::check_cloud_event(table.reading(), pattern.fields(), place);
+                    true
+                }
+            };
             if sound {
                 Ok(Some(pattern))
             } else {

@@ -104,6 +104,63 @@ pub(super) fn check(
     sound
 }
 
+/// Fields of Herald's own form that no CloudEvent has, with the one to test.
+const NOT_OF_CLOUD_EVENTS: [(&str, &str); 8] = [
+    ("product", "test `source` (\"acs.ecs\" for ECS)"),
+    (
+        "name",
+        "test `type` (\"ecs:\" and the name for an event of ECS)",
+    ),
+    ("content", "test `data`"),
+    ("eventTime", "test `time`"),
+    ("userId", "test `aliyunaccountid`"),
+    ("regionId", "test `aliyunregionid`"),
+    ("resourceId", "test `subject`"),
+    ("level", "test `data.result`, or leave `form` out"),
+];
+
+/// The same as [`check`] for patterns on the CloudEvents form, which may have any attribute: there
+/// is nothing to refuse.
+pub(super) fn check_cloud_event(
+    reading: &Reading<'_>,
+    tests: &[FieldTest],
+    place: impl Fn(&Range<usize>) -> Range<usize>,
+) {
+    for test in tests {
+        let path: Vec<&str> = test.path.iter().map(String::as_str).collect();
+        let own = NOT_OF_CLOUD_EVENTS
+            .iter()
+            .find(|(own, _)| Some(own) == path.first());
+        let slip = match (own, path.as_slice()) {
+            (Some((own, remedy)), _) => {
+                Some((0, format!("CloudEvents have no field `{own}`; {remedy}")))
+            }
+            (None, ["data", field, ..]) if !ENI_CONTENT.contains(field) => {
+                let near = did_you_mean(field, ENI_CONTENT);
+                let text = format!("no event is known to have a field `data.{field}`{near}");
+                (!near.is_empty()).then_some((1, text))
+            }
+            (None, _) => None,
+        };
+        if let Some((step, text)) = slip {
+            if let Some(span) = test.spans.get(step) {
+                reading.warning(place(span), text);
+            }
+            continue;
+        }
+        for (value, span) in &test.texts {
+            let text = match path.as_slice() {
+                ["data", "operation"] => misspelt(value, EniOperation::KNOWN),
+                ["data", "eniStatus"] => misspelt(value, EniStatus::KNOWN),
+                _ => None,
+            };
+            if let Some(text) = text {
+                reading.warning(place(span), text);
+            }
+        }
+    }
+}
+
 /// The step of the path that looks wrong, and why.
 fn slip(test: &FieldTest) -> Option<(usize, String)> {
     let path: Vec<&str> = test.path.iter().map(String::as_str).collect();

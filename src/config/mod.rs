@@ -51,7 +51,7 @@ pub use schema::schema;
 pub use server::Server;
 pub use sink::{Language, Limit, Sink, SinkPolicy};
 pub use source::{Account, Source, SourceKind, Trust};
-pub use subscription::{Form, Subscription};
+pub use subscription::Subscription;
 pub use templates::Templates;
 pub use test::{Route, Test, TestEvent};
 pub use token::{Role, Token};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use herald_model::event::Form;
 use herald_model::settings::Reading;
 use herald_rules::Pattern;
 
@@ -10,7 +11,7 @@ use super::subscription::Subscription;
 
 /// Warns of each. `subscriptions` stand in the file's order, each with the place of its condition.
 pub(super) fn warn(reading: &Reading<'_>, subscriptions: &[(&Subscription, Range<usize>)]) {
-    let mut seen: HashMap<(Option<String>, String), &Subscription> = HashMap::new();
+    let mut seen: HashMap<(Option<String>, Form, String), &Subscription> = HashMap::new();
     for (subscription, span) in subscriptions {
         let pattern = subscription.pattern.as_ref();
         if pattern.is_some_and(Pattern::never_matches) {
@@ -21,7 +22,8 @@ pub(super) fn warn(reading: &Reading<'_>, subscriptions: &[(&Subscription, Range
             );
             continue;
         }
-        let key = (pattern.map(Pattern::normal), subscription.owner.to_string());
+        let normal = pattern.map(Pattern::normal);
+        let key = (normal, subscription.form, subscription.owner.to_string());
         match seen.get(&key) {
             None => {
                 seen.insert(key, subscription);

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_model::event::{Addressee, Owner};
+use herald_model::event::{Addressee, Form, Owner};
 use herald_model::settings::{Table, did_you_mean};
 use herald_rules::Pattern;
 
@@ -34,19 +34,8 @@ pub struct Subscription {
     pub templates: Templates,
 }
 
-/// A form of the event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Form {
-    /// Herald's own.
-    #[default]
-    Canonical,
-    /// CloudEvents 1.0 as Alibaba's EventBridge writes it.
-    CloudEvents,
-}
-
-impl Form {
-    pub(super) const CLOUD_EVENTS: &'static str = "cloudevents";
-}
+/// [`Form::CloudEvents`] in the file and in stored texts.
+pub(super) const CLOUD_EVENTS: &str = "cloudevents";
 
 /// Longest name of a subscription, in characters. Chosen: names are sentences of a few words, and
 /// stand in columns and subjects.
@@ -180,16 +169,8 @@ fn to(table: &Table<'_>, sinks: &Sinks<'_>) -> Option<Vec<Arc<str>>> {
 }
 
 fn form(table: &Table<'_>) -> Form {
-    let choices = [(Form::CLOUD_EVENTS, Form::CloudEvents)];
-    let form = table.word("form", &choices).optional().unwrap_or_default();
-    if form == Form::CloudEvents {
-        table.reading().mistake(
-            table.span_of("form"),
-            "form `cloudevents` is not in this build; leave `form` out and test the event's own \
-             fields",
-        );
-    }
-    form
+    let choices = [(CLOUD_EVENTS, Form::CloudEvents)];
+    table.word("form", &choices).optional().unwrap_or_default()
 }
 
 fn owner(table: &Table<'_>) -> Option<Owner> {

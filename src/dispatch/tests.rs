@@ -180,6 +180,7 @@ async fn bench_of(outs: Vec<Out>) -> Bench {
         number: generation.subscriptions[0],
         name: "all".into(),
         pattern: None,
+        form: herald_model::event::Form::default(),
         owner: Owner::Everyone,
         to,
         expires: Duration::from_secs(3_600),

@@ -51,6 +51,7 @@ async fn bench() -> Bench {
         number: generation.subscriptions[0],
         name: "failed".into(),
         pattern: Some(Pattern::from_json(r#"{"content":{"result":["failed"]}}"#).unwrap()),
+        form: herald_model::event::Form::default(),
         owner: Owner::Users,
         to: vec![target(0, "mail"), target(1, "chat")],
         expires: Duration::from_secs(3_600),

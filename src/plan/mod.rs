@@ -2,21 +2,26 @@
 //!
 //! Plain functions of the event and the subscriptions in force: planning twice plans the same.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use herald_model::delivery::Order;
-use herald_model::event::{Addressee, Owner};
+use herald_model::event::{Addressee, Form, Owner};
 use herald_model::{DeliveryId, Event, EventId};
 use herald_rules::explain::{Difference, Explanation, Held};
-use herald_rules::json::{Limits, Value};
+use herald_rules::json::{self, Limits, Value};
 use herald_rules::{Index, Pattern, Scratch};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::journal::{Planned, SinkNo, SubscriptionNo};
 
+mod cloud_event;
+
 #[cfg(test)]
 mod tests;
+
+use cloud_event::cloud_event;
 
 /// Who wants to hear of which events, by which sinks.
 #[derive(Debug, Clone)]
@@ -27,6 +32,8 @@ pub struct Subscription {
     pub name: Arc<str>,
     /// Which events; `None` stands for all.
     pub pattern: Option<Pattern>,
+    /// Which form of the event the pattern tests.
+    pub form: Form,
     /// Addressed to whom.
     pub owner: Owner,
     /// By which sinks, in the file's order.
@@ -70,16 +77,14 @@ pub enum Verdict {
 impl Subscription {
     /// Whether this subscription wants the event.
     pub fn wants(&self, value: &Value, addressee: &Addressee) -> bool {
-        self.owner.hears(addressee)
-            && self
-                .pattern
-                .as_ref()
-                .is_none_or(|pattern| pattern.evaluate(value))
+        let holds = |pattern: &Pattern| pattern.evaluate(&self.seen(value));
+        self.owner.hears(addressee) && self.pattern.as_ref().is_none_or(holds)
     }
 
     /// Whether, and why or why not. Always agrees with [`wants`](Self::wants).
     pub fn judge(&self, value: &Value, addressee: &Addressee) -> Verdict {
-        let explanation = self.pattern.as_ref().map(|pattern| pattern.explain(value));
+        let explain = |pattern: &Pattern| pattern.explain(&self.seen(value));
+        let explanation = self.pattern.as_ref().map(explain);
         let held = match explanation {
             None => Vec::new(),
             Some(Explanation::Matched { held }) => held,
@@ -95,6 +100,14 @@ impl Subscription {
             found: addressee.to_string(),
         }
     }
+
+    /// An event in the form that the pattern tests.
+    fn seen<'v>(&self, value: &'v Value) -> Cow<'v, Value> {
+        match self.form {
+            Form::Canonical => Cow::Borrowed(value),
+            Form::CloudEvents => Cow::Owned(cloud_event(value)),
+        }
+    }
 }
 
 /// All subscriptions in force, made to be matched together.
@@ -102,30 +115,43 @@ impl Subscription {
 pub struct Subscriptions {
     all: Vec<Subscription>,
     index: Index,
+    /// Those that see the CloudEvents form, if there are any: without them nothing is converted.
+    cloud_events: Option<Index>,
     /// Places of those without a pattern, rising.
     unconditional: Vec<u32>,
 }
 
+/// The text of an event is Herald's own, so what intake let through is not refused here.
+const LIMITS: Limits = Limits {
+    depth_max: Limits::DEPTH_CEILING,
+};
+
 impl Subscriptions {
     /// Makes the index; a hundred thousand subscriptions take a fraction of a second.
     pub fn new(all: Vec<Subscription>) -> Self {
-        // The text of an event is Herald's own, so what intake let through is not refused here.
-        let limits = Limits {
-            depth_max: Limits::DEPTH_CEILING,
+        let builder = || {
+            let mut builder = Index::builder();
+            builder.limits(LIMITS);
+            builder
         };
-        let mut builder = Index::builder();
-        builder.limits(limits);
+        let mut index = builder();
+        let mut cloud_events = None;
         let mut unconditional = Vec::new();
         for (place, subscription) in (0_u32..).zip(&all) {
-            if let Some(pattern) = &subscription.pattern {
-                builder.insert(place, pattern);
-            } else {
+            let Some(pattern) = &subscription.pattern else {
                 unconditional.push(place);
-            }
+                continue;
+            };
+            let index = match subscription.form {
+                Form::Canonical => &mut index,
+                Form::CloudEvents => cloud_events.get_or_insert_with(builder),
+            };
+            index.insert(place, pattern);
         }
         Self {
             all,
-            index: builder.build(),
+            index: index.build(),
+            cloud_events: cloud_events.map(|index| index.build()),
             unconditional,
         }
     }
@@ -143,6 +169,9 @@ impl Subscriptions {
             .matches(event.text.as_bytes(), scratch)
             .unwrap_or_default();
         let mut places = [found, &self.unconditional].concat();
+        if let Some(index) = &self.cloud_events {
+            places.extend(as_cloud_event(index, event, scratch));
+        }
         places.sort_unstable();
         places
             .into_iter()
@@ -150,6 +179,16 @@ impl Subscriptions {
             .filter(|subscription| subscription.owner.hears(&event.addressee))
             .collect()
     }
+}
+
+/// The places of those who want the event's CloudEvents form.
+fn as_cloud_event(index: &Index, event: &Event, scratch: &mut Scratch) -> Vec<u32> {
+    let Ok(parsed) = json::parse(event.text.as_bytes(), LIMITS) else {
+        return Vec::new();
+    };
+    let form = cloud_event(&parsed.value).to_string();
+    let found = index.matches(form.as_bytes(), scratch);
+    found.unwrap_or_default().to_vec()
 }
 
 /// The deliveries of an event: one for each matching subscription and each of its sinks.

@@ -35,6 +35,7 @@ fn subscription(pattern: Option<&str>, owner: Owner) -> Subscription {
         number: SubscriptionNo(3),
         name: "ops".into(),
         pattern: pattern.map(|text| Pattern::from_json(text).unwrap()),
+        form: Form::Canonical,
         owner,
         to: vec![
             target(1, "mail", Order::None),
@@ -144,4 +145,91 @@ fn the_index_finds_who_wants_the_event_in_the_files_order() {
             .filter(|one| one.wants(&value(&text), &event.addressee));
         assert_eq!(wanted.count(), found.len());
     }
+}
+
+/// A subscription whose pattern tests the CloudEvents form.
+fn of_cloud_events(pattern: &str) -> Subscription {
+    Subscription {
+        form: Form::CloudEvents,
+        ..subscription(Some(pattern), Owner::Users)
+    }
+}
+
+/// What CloudMonitor pushes, in Herald's form.
+const FLAT: &str = r#"{"ver":"1.0","id":"7c1d","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:169:eni/eni-1","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169","regionId":"cn-hangzhou","eventTime":"20190409T121826.922+0800","content":{"eniId":"eni-1","result":"failed","n":12345678901234567890.10},"intake":{"source":"cloudmonitor","format":"flat","receivedAt":"2026-01-02T03:04:05.678Z"}}"#;
+
+/// What EventBridge sends, in Herald's form: its own attributes were kept.
+const BRIDGED: &str = r#"{"ver":"1.0","id":"7c1d","product":"ECS","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"169","regionId":"cn-hangzhou","eventTime":"2020-08-17T16:04:46.149Asia/Shanghai","content":{"eniId":"eni-1","result":"failed"},"specversion":"1.0","source":"acs:ecs","type":"ecs:NetworkInterface:NetworkInterfaceOperateCompleted","aliyunaccountid":"169","aliyuneventbusname":"default"}"#;
+
+#[test]
+fn an_event_has_a_cloud_events_form_however_it_came() {
+    assert_eq!(
+        cloud_event(&value(FLAT)).to_string(),
+        r#"{"specversion":"1.0","source":"acs.ecs","type":"ecs:NetworkInterface:NetworkInterfaceOperateCompleted","datacontenttype":"application/json","subject":"acs:ecs:cn-hangzhou:169:eni/eni-1","aliyunaccountid":"169","aliyunregionid":"cn-hangzhou","id":"7c1d","time":"2019-04-09T04:18:26.922Z","data":{"eniId":"eni-1","result":"failed","n":12345678901234567890.10}}"#
+    );
+    assert_eq!(
+        cloud_event(&value(BRIDGED)).to_string(),
+        r#"{"specversion":"1.0","source":"acs:ecs","type":"ecs:NetworkInterface:NetworkInterfaceOperateCompleted","aliyunaccountid":"169","aliyuneventbusname":"default","id":"7c1d","time":"2020-08-17T16:04:46.149Asia/Shanghai","data":{"eniId":"eni-1","result":"failed"}}"#,
+        "attributes stay as they came"
+    );
+}
+
+#[test]
+fn a_type_has_no_status_at_its_end() {
+    for (name, expected) in [
+        (
+            "Instance:SystemMaintenance.Reboot:Executing",
+            "ecs:Instance:SystemMaintenance.Reboot",
+        ),
+        ("Instance:Failed", "ecs:Instance:Failed"),
+        (
+            "Service:Connection:Zone:Accept",
+            "ecs:Service:Connection:Zone:Accept",
+        ),
+    ] {
+        let event = value(&format!(r#"{{"product":"ECS","name":"{name}"}}"#));
+        let form = cloud_event(&event);
+        assert_eq!(form.get("type").and_then(Value::as_str), Some(expected));
+    }
+    let nobody = cloud_event(&value(r#"{"name":"N"}"#));
+    assert_eq!(
+        nobody.to_string(),
+        r#"{"specversion":"1.0","source":"herald","type":"N","datacontenttype":"application/json"}"#
+    );
+    assert_eq!(cloud_event(&value("[1]")).get("data"), None);
+}
+
+#[test]
+fn patterns_of_eventbridge_are_found_by_the_index_too() {
+    let pattern = r#"{"source":["acs.ecs","acs:ecs"],"type":[{"prefix":"ecs:NetworkInterface:"}],"data":{"result":["failed"]}}"#;
+    let all = vec![
+        of_cloud_events(pattern),
+        subscription(Some(r#"{"source":["acs.ecs"]}"#), Owner::Users),
+        of_cloud_events(r#"{"data":{"result":["success"]}}"#),
+        of_cloud_events(r#"{"content":{"result":["failed"]}}"#),
+        subscription(Some(r#"{"content":{"result":["failed"]}}"#), Owner::Users),
+    ];
+    let subscriptions = Subscriptions::new(all);
+    let mut scratch = Scratch::default();
+    for text in [FLAT, BRIDGED] {
+        let mut event = event(None);
+        event.text = text.into();
+        let found = subscriptions.matching(&event, &mut scratch);
+        let wanting = |one: &&Subscription| one.wants(&value(text), &event.addressee);
+        let wanted: Vec<_> = subscriptions.all().iter().filter(wanting).collect();
+        let patterns = |some: &[&Subscription]| {
+            let text = |one: &&Subscription| one.pattern.as_ref().unwrap().to_json();
+            some.iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(patterns(&found), patterns(&wanted));
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[0].form, Form::CloudEvents);
+    }
+    let nearest = match of_cloud_events(r#"{"data":{"result":["success"]}}"#)
+        .judge(&value(FLAT), &Addressee::User("1".to_owned()))
+    {
+        Verdict::Different { nearest, .. } => nearest,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(nearest.field.as_str(), "data.result");
 }

@@ -151,7 +151,7 @@ impl Subscriptions {
         Self {
             all,
             index: index.build(),
-            cloud_events: cloud_events.map(|index| index.build()),
+            cloud_events: cloud_events.map(herald_rules::index::Builder::build),
             unconditional,
         }
     }

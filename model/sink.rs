@@ -59,6 +59,8 @@ pub trait Sink: Send + Sync {
 pub enum Markup {
     /// Plain lines.
     Plain,
+    /// Plain lines, and the same as an HTML document.
+    Mail,
     /// DingTalk's subset of Markdown.
     DingTalk,
     /// None: the kind sends a body of its own.

@@ -81,7 +81,7 @@ impl Sink for Email {
     }
 
     fn markup(&self) -> Markup {
-        Markup::Plain
+        Markup::Mail
     }
 
     async fn deliver(&self, notification: &Notification, progress: &Progress<'_>) -> Outcomes {

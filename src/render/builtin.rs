@@ -1,10 +1,17 @@
 //! The built-in texts: what a sink sends when no template says otherwise.
 
 use herald_model::event::Level;
-use herald_model::{Item, Markup, Rendered};
+use herald_model::{Item, Markup};
 
 use super::facts::{self, Facts, Setting};
-use super::words;
+use super::{html, words};
+
+/// The events of a message, each with all subscriptions that want it, and how they are told.
+pub(super) struct Told<'a> {
+    entries: Vec<Entry<'a>>,
+    title: String,
+    setting: &'a Setting,
+}
 
 /// One event of the message with all subscriptions that want it.
 struct Entry<'a> {
@@ -12,20 +19,103 @@ struct Entry<'a> {
     subscriptions: Vec<&'a str>,
 }
 
-/// The built-in text of a message. Never fails and follows from its arguments alone.
-pub(super) fn render(items: &[Item], markup: Markup, setting: &Setting) -> Rendered {
-    let entries = by_event(items);
-    let title = title(&entries, setting);
-    let text = match markup {
-        Markup::Plain => plain(&title, &entries, setting),
-        Markup::DingTalk => dingtalk(&title, &entries, setting),
-        Markup::Body => String::new(),
-    };
-    Rendered {
-        title,
-        text,
-        html: None,
-        body: None,
+impl<'a> Told<'a> {
+    pub(super) fn new(items: &'a [Item], setting: &'a Setting) -> Self {
+        let entries = by_event(items);
+        let title = match entries.as_slice() {
+            [entry] => facts::title(&entry.item.event, setting),
+            several => facts::one_line(&summary(several, setting)),
+        };
+        Self {
+            entries,
+            title,
+            setting,
+        }
+    }
+
+    /// One line: of several events how many of which level.
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The text in this markup.
+    pub(super) fn text(&self, markup: Markup) -> String {
+        match markup {
+            Markup::Plain | Markup::Mail => self.plain(),
+            Markup::DingTalk => self.dingtalk(),
+            Markup::Body => String::new(),
+        }
+    }
+
+    /// The same as a document of its own, behind `notes`.
+    pub(super) fn html(&self, notes: &[String]) -> String {
+        html::page(&self.title, self.facts(), notes, self.setting.language)
+    }
+
+    /// Each event, told. Event content is hostile: no control character reaches a text.
+    fn facts(&self) -> impl Iterator<Item = (Level, Facts)> {
+        self.entries.iter().map(|entry| {
+            let mut facts = facts::facts(entry.item, &entry.subscriptions, self.setting);
+            facts.headline = printable(&facts.headline);
+            facts.meaning = facts.meaning.as_deref().map(printable);
+            for (_, value) in &mut facts.rows {
+                *value = printable(value);
+            }
+            (entry.item.event.level, facts)
+        })
+    }
+
+    fn plain(&self) -> String {
+        let mut out = String::new();
+        if self.entries.len() > 1 {
+            out.push_str(&self.title);
+            out.push_str("\n\n");
+        }
+        for (index, (level, facts)) in self.facts().enumerate() {
+            if index > 0 {
+                out.push('\n');
+            }
+            out.push_str(&format!("[{level}] {}\n", facts.headline));
+            if let Some(meaning) = &facts.meaning {
+                out.push_str(meaning);
+                out.push('\n');
+            }
+            out.push('\n');
+            let labels = facts.rows.iter().map(|(label, _)| columns(label));
+            let width = labels.max().unwrap_or(0);
+            for (label, value) in &facts.rows {
+                let pad = " ".repeat(width - columns(label) + 2);
+                out.push_str(&format!("{label}{pad}{value}\n"));
+            }
+            if let Some(link) = &facts.link {
+                out.push_str(&format!("\n{link}\n"));
+            }
+        }
+        out
+    }
+
+    fn dingtalk(&self) -> String {
+        use herald_sinks::dingtalk::escape;
+        let mut out = String::new();
+        if self.entries.len() > 1 {
+            out.push_str(&format!("### {}\n\n", escape(&self.title)));
+        }
+        for (level, facts) in self.facts() {
+            let headline = escape(&facts.headline);
+            out.push_str(&format!("#### {} {headline}\n\n", badge(level)));
+            if let Some(meaning) = &facts.meaning {
+                out.push_str(&format!("{}\n\n", escape(meaning)));
+            }
+            for (label, value) in &facts.rows {
+                out.push_str(&format!("- **{label}**: {}\n", escape(value)));
+            }
+            out.push('\n');
+            if let Some(link) = &facts.link {
+                out.push_str(&format!("[{link}]({link})\n\n"));
+            }
+        }
+        out.truncate(out.trim_end().len());
+        out
     }
 }
 
@@ -47,13 +137,6 @@ fn by_event(items: &[Item]) -> Vec<Entry<'_>> {
     entries
 }
 
-fn title(entries: &[Entry<'_>], setting: &Setting) -> String {
-    match entries {
-        [entry] => facts::title(&entry.item.event, setting),
-        _ => facts::one_line(&summary(entries, setting)),
-    }
-}
-
 fn summary(entries: &[Entry<'_>], setting: &Setting) -> String {
     let count = |level: Level| {
         let found = entries
@@ -66,51 +149,6 @@ fn summary(entries: &[Entry<'_>], setting: &Setting) -> String {
     words::summary(entries.len(), &by_level, setting.language)
 }
 
-fn told<'a>(
-    entries: &'a [Entry<'_>],
-    setting: &'a Setting,
-) -> impl Iterator<Item = (Level, Facts)> + 'a {
-    entries.iter().map(|entry| {
-        (
-            entry.item.event.level,
-            facts::facts(entry.item, &entry.subscriptions, setting),
-        )
-    })
-}
-
-fn plain(title: &str, entries: &[Entry<'_>], setting: &Setting) -> String {
-    let mut out = String::new();
-    if entries.len() > 1 {
-        out.push_str(title);
-        out.push_str("\n\n");
-    }
-    for (index, (level, facts)) in told(entries, setting).enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        out.push_str(&format!("[{level}] {}\n", printable(&facts.headline)));
-        if let Some(meaning) = &facts.meaning {
-            out.push_str(&printable(meaning));
-            out.push('\n');
-        }
-        out.push('\n');
-        let width = facts
-            .rows
-            .iter()
-            .map(|(label, _)| columns(label))
-            .max()
-            .unwrap_or(0);
-        for (label, value) in &facts.rows {
-            let pad = " ".repeat(width - columns(label) + 2);
-            out.push_str(&format!("{label}{pad}{}\n", printable(value)));
-        }
-        if let Some(link) = &facts.link {
-            out.push_str(&format!("\n{link}\n"));
-        }
-    }
-    out
-}
-
 /// Columns a terminal or mail client gives a label: Chinese characters take two.
 fn columns(label: &str) -> usize {
     label
@@ -119,38 +157,16 @@ fn columns(label: &str) -> usize {
         .sum()
 }
 
-/// Event content is hostile: no control character reaches a mail.
+/// The text without control characters and without the marks that reorder what is shown.
 fn printable(text: &str) -> String {
+    let is_unfit = |c: char| {
+        c.is_control()
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_unfit(c) { ' ' } else { c })
         .collect()
-}
-
-fn dingtalk(title: &str, entries: &[Entry<'_>], setting: &Setting) -> String {
-    use herald_sinks::dingtalk::escape;
-    let mut out = String::new();
-    if entries.len() > 1 {
-        out.push_str(&format!("### {}\n\n", escape(title)));
-    }
-    for (level, facts) in told(entries, setting) {
-        out.push_str(&format!(
-            "#### {} {}\n\n",
-            badge(level),
-            escape(&printable(&facts.headline))
-        ));
-        if let Some(meaning) = &facts.meaning {
-            out.push_str(&format!("{}\n\n", escape(&printable(meaning))));
-        }
-        for (label, value) in &facts.rows {
-            out.push_str(&format!("- **{label}**: {}\n", escape(&printable(value))));
-        }
-        out.push('\n');
-        if let Some(link) = &facts.link {
-            out.push_str(&format!("[{link}]({link})\n\n"));
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out
 }
 
 /// A level at a glance: colour where the client draws it, and the word for whoever does not see it.

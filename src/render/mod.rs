@@ -7,6 +7,7 @@ use herald_model::{Item, Markup, MessageId, Rendered, Sink};
 
 mod builtin;
 mod facts;
+mod html;
 mod probe;
 mod template;
 mod words;
@@ -31,41 +32,38 @@ pub fn render(
     setting: &Setting,
 ) -> Rendered {
     let markup = sink.markup();
-    let mut rendered = builtin::render(items, markup, setting);
+    let told = builtin::Told::new(items, setting);
     let context = template::Context { items, setting };
     let mut failed = Vec::new();
-    for (part, slot) in [
-        (Part::Title, &mut rendered.title),
-        (Part::Text, &mut rendered.text),
-    ] {
-        match templates.render(part, &context) {
-            None => {}
-            Some(Ok(text)) if part == Part::Title => *slot = facts::one_line(&text),
-            Some(Ok(text)) => *slot = text,
-            Some(Err(error)) => failed.push(error.to_string()),
+    let mut written = |part| match templates.render(part, &context)? {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let error = facts::one_line(&error.to_string());
+            failed.push(words::template_failed(&error, setting.language));
+            None
         }
-    }
-    match templates.render(Part::Html, &context) {
-        Some(Ok(html)) => rendered.html = Some(html),
-        Some(Err(error)) => failed.push(error.to_string()),
-        None => {}
-    }
-    rendered.body = match templates.render(Part::Body, &context) {
-        Some(Ok(body)) => Some(body),
-        Some(Err(error)) => {
-            failed.push(error.to_string());
-            sink.body(message, items)
-        }
-        None => sink.body(message, items),
     };
-    for error in failed {
-        let note = words::template_failed(&facts::one_line(&error), setting.language);
-        let note = if markup == Markup::DingTalk {
-            herald_sinks::dingtalk::escape(&note)
-        } else {
-            note
+    let title = written(Part::Title).map(|title| facts::one_line(&title));
+    let text = written(Part::Text);
+    let html = written(Part::Html);
+    let body = written(Part::Body);
+    let html = html.or_else(|| match markup {
+        // Mail programs prefer HTML: beside a text of one's own the built-in one would hide it.
+        Markup::Mail if text.is_none() => Some(told.html(&failed)),
+        _ => None,
+    });
+    let mut text = text.unwrap_or_else(|| told.text(markup));
+    for note in failed {
+        let note = match markup {
+            Markup::DingTalk => herald_sinks::dingtalk::escape(&note),
+            Markup::Plain | Markup::Mail | Markup::Body => note,
         };
-        rendered.text = format!("{note}\n\n{}", rendered.text);
+        text = format!("{note}\n\n{text}");
     }
-    rendered
+    Rendered {
+        title: title.unwrap_or_else(|| told.title().to_owned()),
+        text,
+        html,
+        body: body.or_else(|| sink.body(message, items)),
+    }
 }

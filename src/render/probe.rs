@@ -22,7 +22,7 @@ pub fn probe(sink: &str, who: &str, markup: Markup, setting: &Setting) -> Render
     };
     let text = match markup {
         Markup::DingTalk => herald_sinks::dingtalk::escape(&text),
-        Markup::Plain | Markup::Body => text,
+        Markup::Plain | Markup::Mail | Markup::Body => text,
     };
     Rendered {
         title,

@@ -13,6 +13,8 @@ use uuid::Uuid;
 use super::*;
 use crate::intake::{self, Framing, Limits};
 
+mod mail;
+
 struct Way(Markup);
 
 #[async_trait::async_trait]

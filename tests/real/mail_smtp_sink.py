@@ -72,8 +72,9 @@ to = [{to}]
         check(mail["Auto-Submitted"] == "auto-generated", f"{who}: Auto-Submitted")
         check(mail["X-Herald-Message"] == delivery["attempts"][0]["message"], f"{who}: X-Herald-Message")
         check(event in mail["X-Herald-Event"], f"{who}: X-Herald-Event")
-        text = mail.get_content()
-        check("eni-00000001" in text, f"{who}: the text names the ENI")
+        for kind in ("plain", "html"):
+            text = mail.get_body((kind,)).get_content()
+            check("eni-00000001" in text, f"{who}: the {kind} text names the ENI")
     identities = {mail["Message-ID"] for mail in mails}
     check(len(identities) == len(RECIPIENTS), "each mail has a Message-ID of its own")
 

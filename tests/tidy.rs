@@ -24,7 +24,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
     ("trigger", &["intake"]),
     ("plan", &["journal"]),
     ("journal", &[]),
-    ("render", &["config", "intake"]),
+    ("render", &["intake"]),
     (
         "dispatch",
         &["clock", "in_force", "intake", "journal", "render"],
@@ -452,6 +452,8 @@ fn own_issue(line: &str) -> Option<String> {
     let mut before = "";
     let mut words = line
         .split_whitespace()
+        // In HTML a number after `&#` is a character.
+        .filter(|word| !word.starts_with("&#"))
         .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '#'))
         .peekable();
     while let Some(word) = words.next() {

@@ -161,12 +161,25 @@ pub(super) fn check_cloud_event(
     }
 }
 
+/// Why no event is likely to have the field at `path`, as templates name it.
+pub(super) fn unlikely(path: &[&str]) -> Option<String> {
+    // Herald's own id, which templates see beside the sender's.
+    if matches!(path, ["herald_id"]) {
+        return None;
+    }
+    slip_of(path).map(|(_, text)| text)
+}
+
 /// The step of the path that looks wrong, and why.
 fn slip(test: &FieldTest) -> Option<(usize, String)> {
     let path: Vec<&str> = test.path.iter().map(String::as_str).collect();
+    slip_of(&path)
+}
+
+fn slip_of(path: &[&str]) -> Option<(usize, String)> {
     let unknown =
         |field: &str, near: &str| format!("no event is known to have a field `{field}`{near}");
-    match path.as_slice() {
+    match path {
         [top, ..] if !TOP.contains(top) => Some((0, unknown(top, &did_you_mean(top, TOP)))),
         ["content", field, ..] if !ENI_CONTENT.contains(field) => {
             let near = did_you_mean(field, ENI_CONTENT);

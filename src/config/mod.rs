@@ -49,7 +49,7 @@ pub use limits::Limits;
 pub use problem::{Place, Problem, Refused};
 pub use schema::schema;
 pub use server::Server;
-pub use sink::{Language, Limit, Sink, SinkPolicy};
+pub use sink::{Limit, Sink, SinkPolicy};
 pub use source::{Account, Source, SourceKind, Trust};
 pub use subscription::Subscription;
 pub use templates::Templates;

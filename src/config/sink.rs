@@ -8,7 +8,7 @@ use std::time::Duration;
 use herald_model::delivery::{Order, Overflow};
 use herald_model::settings::Table;
 use herald_model::sink::{ConnectError, SinkDefaults};
-use herald_model::{RetrySchedule, SinkConfig, SinkKind};
+use herald_model::{Language, RetrySchedule, SinkConfig, SinkKind};
 
 use super::reading::{File, Named, check_name, has_table, named, word_or};
 use super::retry;
@@ -85,26 +85,6 @@ pub struct Limit {
     pub messages: u32,
     /// Length of the window, 1s to 1d.
     pub per: Duration,
-}
-
-/// Language of built-in texts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Chinese.
-    Zh,
-}
-
-impl Language {
-    /// Its tag (BCP 47).
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Zh => "zh-CN",
-        }
-    }
 }
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use herald_model::Language;
 use herald_model::RetrySchedule;
 use herald_model::delivery::{Order, Overflow};
 use herald_model::event::{Addressee, Owner};

@@ -22,7 +22,7 @@ use crate::journal::memory::MemoryJournal;
 use crate::journal::{DeliveryFilter, DeliveryRow, Look, Policy, Rules, Saved};
 use crate::pipeline::{Bringing, Pipeline};
 use crate::plan::{Subscription, Subscriptions, Target};
-use crate::render::{Language, Setting, Templates};
+use crate::render::{Setting, Templates};
 
 mod flood;
 
@@ -169,7 +169,7 @@ async fn bench_of(outs: Vec<Out>) -> Bench {
             templates: Templates::default(),
             subscription_templates: HashMap::new(),
             setting: Setting {
-                language: Language::En,
+                language: herald_model::Language::En,
                 time_zone: jiff::tz::TimeZone::UTC,
                 console_url: None,
             },

@@ -1,9 +1,9 @@
 //! What the built-in texts say about an event, before it is marked up.
 
-use herald_model::{Event, Item};
+use herald_model::{Event, Item, Language};
 use jiff::tz::TimeZone;
 
-use super::words::{self, Label, Language};
+use super::words::{self, Label};
 
 /// Longest title in characters. Chosen: what a phone shows of a subject, with room; far under the
 /// 998 octets of a mail header line (RFC 5322, 2.1.1) also in Chinese.

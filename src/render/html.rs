@@ -3,10 +3,10 @@
 //! but in the band of the level, so that dark modes can turn it over.
 
 use askama::Template as _;
+use herald_model::Language;
 use herald_model::event::Level;
 
 use super::facts::Facts;
-use super::words::Language;
 
 #[derive(askama::Template)]
 #[template(path = "mail.html")]

@@ -10,6 +10,7 @@ mod facts;
 mod html;
 mod probe;
 mod template;
+mod trial;
 mod words;
 
 #[cfg(test)]
@@ -18,7 +19,7 @@ mod tests;
 pub use facts::Setting;
 pub use probe::probe;
 pub use template::{Part, TemplateError, Templates};
-pub use words::Language;
+pub use trial::{Tried, try_out};
 
 /// The text of a message for `sink`.
 ///

@@ -1,9 +1,8 @@
 //! The text of a probe.
 
-use herald_model::{Markup, Rendered};
+use herald_model::{Language, Markup, Rendered};
 
 use super::facts::Setting;
-use super::words::Language;
 
 /// Says that this tests `sink` because `who` asked for it, and that nothing happened.
 pub fn probe(sink: &str, who: &str, markup: Markup, setting: &Setting) -> Rendered {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use herald_model::{Event, Item};
 use herald_rules::json::{self, Limits};
 use minijinja::value::Value;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context};
 
 use super::facts::Setting;
 
@@ -60,10 +60,13 @@ pub struct TemplateError {
 }
 
 impl TemplateError {
-    fn of(part: Part, error: &minijinja::Error) -> Self {
-        let detail = error
-            .detail()
-            .map_or_else(|| error.kind().to_string(), str::to_owned);
+    pub(super) fn of(part: Part, error: &minijinja::Error) -> Self {
+        let detail = match error.kind() {
+            ErrorKind::OutOfFuel => format!("it takes more than {FUEL} steps"),
+            kind => error
+                .detail()
+                .map_or_else(|| kind.to_string(), str::to_owned),
+        };
         Self {
             part: part.key(),
             line: error.line().unwrap_or_default(),
@@ -144,21 +147,31 @@ impl Templates {
         context: &Context<'_>,
     ) -> Option<Result<String, TemplateError>> {
         let template = self.environment.get_template(part.key()).ok()?;
-        let mut out = Bounded(Vec::new());
-        let done = template.render_captured_to(context.value(), &mut out);
-        Some(match done {
-            Ok(_) => Ok(String::from_utf8_lossy(&out.0).into_owned()),
-            Err(_) if out.0.len() >= OUTPUT_MAX => Err(TemplateError {
-                part: part.key(),
-                line: 0,
-                what: format!("the text is longer than {OUTPUT_MAX} bytes"),
-            }),
-            Err(error) => Err(TemplateError::of(part, &error)),
-        })
+        Some(rendered(part, &template, context).map_err(|(error, _)| error))
     }
 }
 
-fn environment() -> Environment<'static> {
+/// What a template makes of `context`; else why not, with the library's kind of it (none where the
+/// text was too long).
+pub(super) fn rendered(
+    part: Part,
+    template: &minijinja::Template<'_, '_>,
+    context: &Context<'_>,
+) -> Result<String, (TemplateError, Option<ErrorKind>)> {
+    let mut out = Bounded(Vec::new());
+    match template.render_captured_to(context.value(), &mut out) {
+        Ok(_) => Ok(String::from_utf8_lossy(&out.0).into_owned()),
+        Err(_) if out.0.len() >= OUTPUT_MAX => {
+            let what = format!("the text is longer than {OUTPUT_MAX} bytes");
+            let (part, line) = (part.key(), 0);
+            Err((TemplateError { part, line, what }, None))
+        }
+        Err(error) => Err((TemplateError::of(part, &error), Some(error.kind()))),
+    }
+}
+
+/// What every template may do: no files, a bounded number of steps, no name that means nothing.
+pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));

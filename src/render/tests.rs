@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use herald_model::sink::Progress;
 use herald_model::{
-    DeliveryId, EndpointId, EventId, Item, Markup, MessageId, Notification, Outcomes, Sink,
+    DeliveryId, EndpointId, EventId, Item, Language, Markup, MessageId, Notification, Outcomes,
+    Sink,
 };
 use jiff::Timestamp;
 use uuid::Uuid;

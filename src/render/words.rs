@@ -1,8 +1,7 @@
 //! The words of the built-in texts, in each language.
 
+use herald_model::Language;
 use herald_model::event::{Eni, EniOperation, EniStatus};
-
-pub use crate::config::Language;
 
 /// What a line of the built-in text is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ pub mod sink;
 pub use delivery::{DeliveryState, Phase};
 pub use event::{Addressee, Event, Level};
 pub use ids::{DeliveryId, EndpointId, EventId, MessageId};
-pub use notification::{Item, Language, Notification, Rendered};
+pub use notification::{Item, Language, Link, Notification, Rendered};
 pub use outcome::{Outcome, Outcomes, Signal};
 pub use retry::RetrySchedule;
 pub use secret::Secret;

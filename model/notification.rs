@@ -64,6 +64,18 @@ pub struct Rendered {
     /// The exact body, for kinds that send one of their own making.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// The page of the console that tells more, for kinds that have buttons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<Link>,
+}
+
+/// A link with the words that it is shown by.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Link {
+    /// The words, in the sink's language.
+    pub title: String,
+    /// The address.
+    pub url: String,
 }
 
 /// Language of built-in texts.

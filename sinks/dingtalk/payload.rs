@@ -76,7 +76,7 @@ struct Card<'a> {
     title: &'a str,
     text: &'a str,
     btn_orientation: &'static str,
-    btns: &'a [Button],
+    btns: Vec<Button>,
 }
 
 #[derive(Serialize)]
@@ -96,7 +96,8 @@ fn whole(rendered: &Rendered, additions: &Additions, uuid: MessageId) -> String 
     let title = one_line(&rendered.title, TITLE_AT_MOST);
     let suffix = suffix(&rendered.text, additions);
     let text = format!("{}{suffix}", rendered.text);
-    encode(additions, &title, &text, &uuid.to_string())
+    let buttons = buttons(rendered, additions);
+    encode(additions, &title, &text, buttons, &uuid.to_string())
 }
 
 /// The encoded body, at most [`BODY_AT_MOST`] bytes long.
@@ -111,9 +112,11 @@ pub(super) fn body(rendered: &Rendered, additions: &Additions, uuid: MessageId) 
     let too_many = whole.len() - BODY_AT_MOST;
     let suffix =
         format!("\n\n… 内容过长，已截断 (cut: {too_many} bytes over DingTalk's limit){suffix}");
-    let empty = encode(additions, &title, &suffix, &uuid).len();
+    let buttons = buttons(rendered, additions);
+    let empty = encode(additions, &title, &suffix, buttons.clone(), &uuid).len();
     let kept = cut(&rendered.text, BODY_AT_MOST.saturating_sub(empty));
-    encode(additions, &title, &format!("{kept}{suffix}"), &uuid)
+    let text = format!("{kept}{suffix}");
+    encode(additions, &title, &text, buttons, &uuid)
 }
 
 /// What is appended to the text: mentions, which call nobody unless they also stand in the text,
@@ -139,7 +142,22 @@ fn suffix(text: &str, additions: &Additions) -> String {
     suffix
 }
 
-fn encode(additions: &Additions, title: &str, text: &str, uuid: &str) -> String {
+/// The buttons of a card: to the console's page, then the configured ones.
+fn buttons(rendered: &Rendered, additions: &Additions) -> Vec<Button> {
+    let console = rendered.link.iter().map(|link| Button {
+        title: link.title.clone(),
+        url: link.url.clone(),
+    });
+    console.chain(additions.buttons.iter().cloned()).collect()
+}
+
+fn encode(
+    additions: &Additions,
+    title: &str,
+    text: &str,
+    buttons: Vec<Button>,
+    uuid: &str,
+) -> String {
     let mut body = Body {
         msgtype: "",
         markdown: None,
@@ -149,22 +167,23 @@ fn encode(additions: &Additions, title: &str, text: &str, uuid: &str) -> String 
         msg_uuid: uuid,
     };
     match additions.form {
-        Form::Markdown => {
+        // A card without a button is refused.
+        Form::ActionCard if !buttons.is_empty() => {
+            body.msgtype = "actionCard";
+            body.action_card = Some(Card {
+                title,
+                text,
+                btn_orientation: "0",
+                btns: buttons,
+            });
+        }
+        Form::Markdown | Form::ActionCard => {
             body.msgtype = "markdown";
             body.markdown = Some(Titled { title, text });
         }
         Form::Text => {
             body.msgtype = "text";
             body.text = Some(Content { content: text });
-        }
-        Form::ActionCard => {
-            body.msgtype = "actionCard";
-            body.action_card = Some(Card {
-                title,
-                text,
-                btn_orientation: "0",
-                btns: &additions.buttons,
-            });
         }
     }
     let mentions =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use herald_model::{Markup, Outcomes, Rendered, Secret, Signal, Sink};
+use herald_model::{Link, Markup, Outcomes, Rendered, Secret, Signal, Sink};
 use serde_json::{Value, json};
 
 use super::KIND;
@@ -419,6 +419,31 @@ async fn an_action_card_has_buttons() {
             "btns": [{"title": "Runbook", "actionURL": "https://wiki.example.com/eni"}],
         })
     );
+    let linked = |keys: &str| {
+        let rendered = Rendered {
+            link: Some(Link {
+                title: "在控制台查看".to_owned(),
+                url: "https://herald.example.com/events/evt_7".to_owned(),
+            }),
+            ..notification().rendered
+        };
+        let keys = keys.to_owned();
+        async move { sent(&keys, Some(rendered)).await.1 }
+    };
+    let console =
+        json!({"title": "在控制台查看", "actionURL": "https://herald.example.com/events/evt_7"});
+    let both = linked(keys).await;
+    assert_eq!(both["actionCard"]["btns"][0], console);
+    assert_eq!(both["actionCard"]["btns"][1]["title"], "Runbook");
+    let alone = linked("message = \"action-card\"").await;
+    assert_eq!(alone["actionCard"]["btns"], json!([console]));
+}
+
+#[tokio::test]
+async fn a_card_without_any_button_goes_as_markdown() {
+    let (_, body) = sent("message = \"action-card\"", None).await;
+    assert_eq!(body["msgtype"], "markdown");
+    assert_eq!(body["markdown"]["text"], notification().rendered.text);
 }
 
 #[tokio::test]
@@ -571,10 +596,6 @@ fn mistakes_in_the_settings() {
         (
             &format!("{webhook}message = \"markdwon\""),
             "`sink.it.message`: `markdwon` is none of `markdown`, `text`, `action-card`; did you mean `markdown`?",
-        ),
-        (
-            &format!("{webhook}message = \"action-card\""),
-            "`sink.it.buttons`: an action card needs a button; add [[…buttons]] with `title` and `url`",
         ),
         (
             &format!("{webhook}[[sink.it.buttons]]\ntitle = \"x\"\nurl = \"https://x\""),

@@ -151,7 +151,7 @@ fn enhanced(text: &str) -> Option<&str> {
 
 /// The verdict where the server did not speak, or not in SMTP.
 fn broken(error: &Error, step: Step, dot_sent: bool) -> Verdict {
-    let words = format!("{} while {}", plain_words(error), doing(step));
+    let words = format!("while {}: {}", doing(step), plain_words(error));
     if dot_sent {
         return Verdict::Unknown(words);
     }
@@ -183,13 +183,28 @@ fn plain_words(error: &Error) -> String {
             "the server offers neither AUTH PLAIN nor LOGIN",
         ),
         ("incomplete response", "the server closed the connection"),
+        ("UnknownIssuer", UNTRUSTED),
+        ("BadSignature", UNTRUSTED),
+        (
+            "not valid for name",
+            "the server's certificate is for another name; write the name that is in it in `server`",
+        ),
+        (
+            "certificate expired",
+            "the server's certificate has expired; have it renewed",
+        ),
     ] {
         if words.contains(theirs) {
             return ours.to_owned();
         }
     }
-    words
+    // The library says it once for each of its layers.
+    words.replace("Connection error: ", "")
 }
+
+/// What both names of an authority that nobody here knows mean.
+const UNTRUSTED: &str = "the server's certificate is signed by an authority that is not trusted \
+                         here; name its file in `ca`";
 
 /// A positive reply at a step; anything but the expected code means that replies are out of step
 /// with commands, and then nothing that was read can be trusted.

@@ -198,6 +198,7 @@ async fn mails_look_as_they_did() {
         text: "弹性网卡没有挂载：它仍是 Available。\n\n地域：cn-hangzhou".to_owned(),
         html: Some("<table><tr><td>地域</td><td>cn-hangzhou</td></tr></table>".to_owned()),
         body: None,
+        link: None,
     };
     check_snapshot("alternative-zh.eml", &mailed(&notification).await);
 }
@@ -461,8 +462,25 @@ async fn both_kinds_of_tls_encrypt_and_check_the_certificate() {
         let stranger = by_name(&server, &tls_keys(word, &elsewhere.ca()));
         let (outcome, reason) = attempt(&*stranger).await;
         assert_eq!(outcome, "sink-fault", "{word}: {reason}");
-        assert!(reason.contains("certificate"), "{reason}");
+        assert_eq!(
+            reason,
+            "ops@example.com: while connecting: the server's certificate is signed by an authority that \
+             is not trusted here; name its file in `ca`"
+        );
     }
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_not_enough() {
+    let other = Identity::of(&["mail.example.com"]);
+    let cover = Cover::Implicit(other.acceptor());
+    let server = Script::new().tls(cover).start().await;
+    let (outcome, reason) = attempt(&*by_name(&server, &tls_keys("implicit", &other.ca()))).await;
+    assert_eq!(outcome, "sink-fault", "{reason}");
+    assert!(
+        reason.contains("the server's certificate is for another name;"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

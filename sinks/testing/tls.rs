@@ -20,7 +20,12 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new() -> Self {
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+        Self::of(&["localhost", "127.0.0.1"])
+    }
+
+    /// For these names.
+    pub(crate) fn of(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().copied().map(str::to_owned).collect();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let file = |pem: &str| {
             let mut file = NamedTempFile::new().unwrap();

@@ -1,7 +1,7 @@
 //! The built-in texts: what a sink sends when no template says otherwise.
 
 use herald_model::event::Level;
-use herald_model::{Item, Markup};
+use herald_model::{Item, Link, Markup};
 
 use super::facts::{self, Facts, Setting};
 use super::{html, words};
@@ -36,6 +36,19 @@ impl<'a> Told<'a> {
     /// One line: of several events how many of which level.
     pub(super) fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The event's page; of several events the console's first.
+    pub(super) fn link(&self) -> Option<Link> {
+        let console = self.setting.console_url.as_deref()?;
+        let url = match self.entries.as_slice() {
+            [entry] => facts::page(console, &entry.item.event),
+            _ => format!("{console}/"),
+        };
+        Some(Link {
+            title: words::open_in_console(self.setting.language).to_owned(),
+            url,
+        })
     }
 
     /// The text in this markup.

@@ -75,6 +75,11 @@ pub(super) fn headline(event: &Event, language: Language) -> String {
     }
 }
 
+/// The event's page in the console.
+pub(super) fn page(console: &str, event: &Event) -> String {
+    format!("{console}/events/{}", event.id)
+}
+
 /// The part of the ARN that people know a resource by.
 fn short_resource(event: &Event) -> &str {
     event
@@ -126,7 +131,7 @@ pub(super) fn facts(item: &Item, subscriptions: &[&str], setting: &Setting) -> F
         link: setting
             .console_url
             .as_ref()
-            .map(|url| format!("{url}/events/{}", event.id)),
+            .map(|console| page(console, event)),
     }
 }
 

@@ -66,5 +66,6 @@ pub fn render(
         text,
         html,
         body: body.or_else(|| sink.body(message, items)),
+        link: told.link().filter(|_| markup == Markup::DingTalk),
     }
 }

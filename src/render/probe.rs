@@ -28,5 +28,6 @@ pub fn probe(sink: &str, who: &str, markup: Markup, setting: &Setting) -> Render
         text,
         html: None,
         body: None,
+        link: None,
     }
 }

@@ -160,6 +160,22 @@ fn hostile_content_stays_text() {
 }
 
 #[test]
+fn a_chat_gets_a_link_to_the_console() {
+    let of = |items: &[Item]| {
+        let rendered = shown(items, Markup::DingTalk, Language::Zh, &Templates::default());
+        rendered.link.unwrap()
+    };
+    let one = of(&[item(FAILED, 1, "ops")]);
+    assert_eq!(one.title, "在控制台查看");
+    assert_eq!(
+        one.url,
+        "http://localhost:8470/events/evt_00000000000000000000000000000001"
+    );
+    let several = of(&[item(FAILED, 1, "ops"), item(HOSTILE, 2, "ops")]);
+    assert_eq!(several.url, "http://localhost:8470/");
+}
+
+#[test]
 fn a_template_says_its_part_and_numbers_keep_their_text() {
     let body = FAILED.replace(
         r#""requestId":"r-1""#,

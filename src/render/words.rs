@@ -136,6 +136,14 @@ pub(super) fn summary(
     }
 }
 
+/// On a button.
+pub(super) fn open_in_console(language: Language) -> &'static str {
+    match language {
+        Language::En => "Open in the console",
+        Language::Zh => "在控制台查看",
+    }
+}
+
 /// Says, in the fallback text, that the template failed.
 pub(super) fn template_failed(error: &str, language: Language) -> String {
     match language {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use herald_model::SinkKind;
 
-use crate::app::{self, Origin, Running};
+use crate::app::{self, Listening, Origin, Running};
 use crate::cli;
 use crate::config::{Machine, Reader, Strictness};
 
@@ -60,7 +60,7 @@ impl Router {
             path: Some(path.to_owned()),
             kinds: self.kinds,
         };
-        app::start(loaded.config, origin).await
+        app::start(loaded.config, origin, Listening::Configured).await
     }
 }
 

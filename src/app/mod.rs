@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use herald_model::SinkKind;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +26,11 @@ use crate::telemetry::Metrics;
 
 mod build;
 mod expire;
+mod listen;
 mod reload;
 mod watch;
+
+pub use listen::Listening;
 
 /// Pause between two sweeps that found nothing more. Chosen: retention is a matter of days.
 const SWEEP_PAUSE: Duration = Duration::from_secs(60);
@@ -49,6 +51,12 @@ pub enum Error {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] journal::Error),
+    /// Other machines can reach the address, and nobody needs a token.
+    #[error(
+        "other machines can reach {0}, so callers need tokens; add a [[server.token]], or have \
+         systemd listen on 127.0.0.1"
+    )]
+    Exposed(SocketAddr),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {why}; stop what uses it, or set another `server.listen`")]
     Listen {
@@ -84,16 +92,16 @@ pub struct Running {
     others: Vec<JoinHandle<()>>,
 }
 
-/// Starts a router by `config`. When it returns, the router listens, what an earlier process left
+/// Starts a router by `config` on the socket that `listening` says. When it returns, the router listens, what an earlier process left
 /// open is due again, and dispatching has begun.
 ///
 /// # Errors
 /// Names what is missing and what to do; nothing is left behind.
-pub async fn start(config: Config, origin: Origin) -> Result<Running, Error> {
+pub async fn start(config: Config, origin: Origin, listening: Listening) -> Result<Running, Error> {
     let now = clock::now();
     let config::Engine::Embedded(path) = &config.journal.engine;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(path, now)?);
-    match start_on(config, origin, Arc::clone(&journal)).await {
+    match start_on(config, origin, listening, Arc::clone(&journal)).await {
         Ok(running) => Ok(running),
         Err(error) => {
             journal.close().await;
@@ -105,14 +113,14 @@ pub async fn start(config: Config, origin: Origin) -> Result<Running, Error> {
 async fn start_on(
     config: Config,
     origin: Origin,
+    listening: Listening,
     journal: Arc<dyn Journal>,
 ) -> Result<Running, Error> {
     let known = origin
         .path
         .as_ref()
         .and_then(|path| std::fs::read(path).ok());
-    let listener = listen(config.server.listen).await?;
-    let address = listener.local_addr().unwrap_or(config.server.listen);
+    let (listener, address) = listening.listener(&config).await?;
     let console_url = format!("http://{address}");
     let in_force = build::in_force(&config, &console_url, &*journal, clock::now()).await?;
     let current = Arc::new(ArcSwap::from_pointee(in_force));
@@ -147,8 +155,11 @@ async fn start_on(
         listener,
         routes,
         bounds,
-        stop_intake.clone(),
-        cut.clone(),
+        door::Stopping {
+            leaving: stop_dispatch.clone(),
+            stop: stop_intake.clone(),
+            cut: cut.clone(),
+        },
     ));
     let dispatcher = Dispatcher::new(Arc::clone(&journal), Arc::clone(&current));
     let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone(), cut.clone()));
@@ -198,15 +209,6 @@ async fn start_on(
 fn journal_file(config: &Config) -> PathBuf {
     let config::Engine::Embedded(path) = &config.journal.engine;
     std::path::absolute(path).unwrap_or_else(|_| path.clone())
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Error::Listen {
-            address,
-            why: error.to_string(),
-        })
 }
 
 impl Running {

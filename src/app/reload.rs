@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Error, Origin, build};
+use super::{Error, Origin, build, listen};
 use crate::api::{Access, Report};
 use crate::clock;
 use crate::config::{Config, Loaded, Machine, Reader, Strictness};
@@ -86,6 +86,7 @@ impl Reloader {
     async fn take(&self) -> Result<Vec<String>, Error> {
         let loaded = self.load()?;
         let config = loaded.config;
+        listen::check(self.address, &config)?;
         let in_force =
             build::in_force(&config, &self.console_url, &*self.journal, clock::now()).await?;
         let access = build::access(&config, self.address);

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{Done, Failure};
-use crate::app::{self, Origin};
+use crate::app::{self, Listening, Origin};
 use crate::config::{Machine, Reader, Strictness};
 use crate::telemetry;
 
@@ -34,11 +34,15 @@ pub(super) async fn run(arguments: &Arguments, kinds: &'static [SinkKind]) -> Do
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let listening = Listening::from_environment()?;
+    if let Listening::Inherited(_) = listening {
+        info!("listening on the socket that this process was started with");
+    }
     let origin = Origin {
         path: Some(arguments.config.clone()),
         kinds,
     };
-    let running = app::start(loaded.config, origin).await?;
+    let running = app::start(loaded.config, origin, listening).await?;
     info!("listening on http://{}", running.address());
     loop {
         tokio::select! {

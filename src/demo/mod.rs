@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::app::{self, Origin, Running};
+use crate::app::{self, Listening, Origin, Running};
 use crate::cli::{Done, Failure};
 use crate::config::{Reader, Strictness};
 
@@ -107,7 +107,8 @@ async fn start(folder: &Path, stand_ins: &StandIns) -> Result<Running, Failure> 
         kinds,
     };
     let loaded = reader.parse(include_str!("demo.toml"), "demo.toml", folder)?;
-    Ok(app::start(loaded.config, Origin { path: None, kinds }).await?)
+    let origin = Origin { path: None, kinds };
+    Ok(app::start(loaded.config, origin, Listening::Configured).await?)
 }
 
 /// Sends the samples and prints what came of them; fails unless all of it did.

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 
-from common import ACCOUNT, Receiver, Router, Wrong, check, event, main, until
+from common import Receiver, Router, Wrong, check, event, main, until
 
 ROUNDS = int(os.environ.get("ROUNDS", "50"))
 SEED = int(os.environ.get("SEED", str(time.time_ns() % 1_000_000)))

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from common import Receiver, Router, check, event, main, until
+from common import Receiver, Router, Wrong, check, event, main, until
 
 SECONDS = float(os.environ.get("SECONDS_OF_LOAD", "15"))
 EVERY = 0.1
@@ -86,7 +86,7 @@ def body():
             answer = connection.getresponse()
             said = json.loads(answer.read())
             if answer.status != 200:
-                check(False, f"every post is accepted: {answer.status} {said}")
+                raise Wrong(f"{answer.status}: {said}")
             for one, result in zip(batch, said["results"], strict=True):
                 ids[result["id"]] = one["content"]["eniId"]
             time.sleep(0.01)

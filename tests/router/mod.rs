@@ -94,8 +94,13 @@ impl Router {
             header_timeout: PATIENCE,
         };
         let never = CancellationToken::new();
+        let stopping = door::Stopping {
+            leaving: never.clone(),
+            stop: never.clone(),
+            cut: never,
+        };
         let routes = api::router(state);
-        tokio::spawn(door::serve(listener, routes, bounds, never.clone(), never));
+        tokio::spawn(door::serve(listener, routes, bounds, stopping));
         Self { address, journal }
     }
 

@@ -306,3 +306,15 @@ fn a_body_that_is_no_json_is_not_sent() {
     );
     assert!(try_out(Part::Body, r#"{"eni": {{ event.content.nothing }}}"#).is_ok());
 }
+
+#[test]
+fn the_example_on_the_page_of_callbacks_makes_json() {
+    let page = include_str!("../../sinks/callback/README.md");
+    let (_, rest) = page.split_once("body = '''\n").unwrap();
+    let (template, _) = rest.split_once("'''").unwrap();
+    let tried = try_out(Part::Body, template).unwrap();
+    assert_eq!(tried.fails, None);
+    let body = body_of(template, r#""requestId":"r-1""#).body.unwrap();
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["summary"], "AttachNetworkInterface of eni-1: failed");
+}

@@ -17,7 +17,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use jiff::{Timestamp, ToSpan};
+use jiff::ToSpan;
 use serde_json::{Value, json};
 use support::mail::MailServer;
 use support::{Herald, PATIENCE, Receiver, SECRET, event, herald};
@@ -45,7 +45,7 @@ impl Far {
             let word = token.unwrap_or_else(|| uri.path().trim_start_matches('/'));
             let (status, body) = answers(word);
             asked.lock().unwrap().push(word.to_owned());
-            let date = (Timestamp::now() - 74.seconds()).strftime("%a, %d %b %Y %H:%M:%S GMT");
+            let date = (herald::clock::now() - 74.seconds()).strftime("%a, %d %b %Y %H:%M:%S GMT");
             (status, [(header::DATE, date.to_string())], body).into_response()
         };
         let app = Router::new()

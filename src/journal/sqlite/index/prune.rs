@@ -46,11 +46,16 @@ const TABLES: [Table; 3] = [
     },
 ];
 
+/// A row of the index: what it is found by, and the integer that it gives.
+type Row = (Value, i64);
+
+/// What a running turn looks for, the table that it is at, and the last row it looked at.
+type Place = (Removed, usize, Row);
+
 /// Where pruning stands.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// What a running turn looks for, the table that it is at, and the last row it looked at.
-    running: Option<(Removed, usize, (Value, i64))>,
+    running: Option<Place>,
     /// The last event that the turn before had seen removed.
     done: i64,
 }
@@ -77,7 +82,7 @@ impl Filler {
             };
             return Ok(false);
         };
-        let rows: Vec<(Value, i64)> = self
+        let rows: Vec<Row> = self
             .index
             .prepare_cached(table.next)?
             .query_map(params![after.0, after.1, SLICE], |row| {
@@ -102,7 +107,7 @@ impl Filler {
     }
 
     /// Where to go on, or to begin if that is worth it.
-    fn next_slice(&mut self) -> rusqlite::Result<Option<(Removed, usize, (Value, i64))>> {
+    fn next_slice(&mut self) -> rusqlite::Result<Option<Place>> {
         if let Some((removed, place, after)) = self.turn.running.take() {
             // Below every key of the table.
             let after = match (after, place) {
@@ -133,12 +138,7 @@ impl Filler {
     }
 
     /// Of these rows, those whose event or delivery the journal has no more.
-    fn gone(
-        &self,
-        table: &Table,
-        removed: Removed,
-        rows: Vec<(Value, i64)>,
-    ) -> rusqlite::Result<Vec<(Value, i64)>> {
+    fn gone(&self, table: &Table, removed: Removed, rows: Vec<Row>) -> rusqlite::Result<Vec<Row>> {
         let mut is_there = self.journal.prepare_cached(table.is_there)?;
         let mut gone = Vec::new();
         for (key, seq) in rows {

@@ -30,5 +30,6 @@ pub fn probe(sink: &str, who: &str, markup: Markup, setting: &Setting) -> Render
         body: None,
         form: None,
         link: None,
+        failure: None,
     }
 }

@@ -1,5 +1,7 @@
-//! What the benches over HTTP share: the built router as a process of its own, and the smallest
+//! What the benches over HTTP share, each a part of it: the built router as a process of its own, and the smallest
 //! client and receiver that speak HTTP/1.1, so that what is measured is the router.
+
+#![allow(dead_code, reason = "each bench uses a part")]
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -82,20 +84,6 @@ impl Process {
         let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib / 1024.0
     }
-
-    /// Processor time so far, of all its threads.
-    pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let after_name = stat.rsplit_once(')').unwrap().1;
-        let ticks: Vec<u64> = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse().unwrap())
-            .collect();
-        // A tick is a hundredth of a second in /proc (`getconf CLK_TCK`).
-        Duration::from_millis(ticks.iter().sum::<u64>() * 10)
-    }
 }
 
 impl Drop for Process {
@@ -129,12 +117,6 @@ impl Client {
              content-length: {length}\r\n\r\n{body}"
         );
         self.ask(&request).await
-    }
-
-    /// Asks for a page; its status and body.
-    pub(crate) async fn get(&mut self, path: &str) -> (u16, &[u8]) {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
-            .await
     }
 
     async fn ask(&mut self, request: &str) -> (u16, &[u8]) {

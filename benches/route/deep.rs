@@ -27,7 +27,10 @@ pub(crate) async fn run(waiting: u64) {
         ..deep
     };
     let loaded = deep.in_batches(waiting, 500).await;
-    println!("  loaded                                  {:>10.0} a second", loaded.rate());
+    println!(
+        "  loaded                                  {:>10.0} a second",
+        loaded.rate()
+    );
     let beside = latency(&bench).await;
     println!(
         "  others at 200 a second                  p50 {:.2} ms, p99 {:.2} ms; without them p50 {:.2} ms, p99 {:.2} ms",
@@ -70,7 +73,8 @@ pub(crate) async fn run(waiting: u64) {
 /// Latency of the other sink's events, p50 and p99 in milliseconds.
 async fn latency(bench: &Bench) -> (f64, f64) {
     let live = bench.live();
-    live.next.store(1 + 10_000_000 + bench.live.arrivals(), Ordering::Relaxed);
+    live.next
+        .store(1 + 10_000_000 + bench.live.arrivals(), Ordering::Relaxed);
     let sent = live.paced(8, 200.0, Duration::from_secs(10)).await;
     settled(&bench.live).await;
     let took = bench.live.latencies(sent.numbers);

@@ -47,7 +47,9 @@ pub(crate) async fn round(length: Duration) {
         full / bare
     );
 
-    let below = sender.paced(CONNECTIONS, 0.8 * full, length.min(2 * TRIAL)).await;
+    let below = sender
+        .paced(CONNECTIONS, 0.8 * full, length.min(2 * TRIAL))
+        .await;
     settled(&bench.live).await;
     let took = bench.live.latencies(below.numbers);
     let (p50, p99) = (quantile(&took, 0.5), quantile(&took, 0.99));
@@ -60,7 +62,10 @@ pub(crate) async fn round(length: Duration) {
         sender.next.load(std::sync::atomic::Ordering::Relaxed) - 1,
         "every event arrives"
     );
-    println!("  delivered twice                         {:>10}", bench.live.repeats());
+    println!(
+        "  delivered twice                         {:>10}",
+        bench.live.repeats()
+    );
 }
 
 async fn bare() -> f64 {

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::dispatch::Dispatcher;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{self, Journal, Sweep};
+use crate::journal::{self, Bounds, Journal};
 use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
@@ -28,17 +28,11 @@ mod build;
 mod expire;
 mod listen;
 mod reload;
+mod sweep;
 mod tls;
 mod watch;
 
 pub use listen::Listening;
-
-/// Pause between two sweeps that found nothing more. Chosen: retention is a matter of days.
-const SWEEP_PAUSE: Duration = Duration::from_secs(60);
-
-/// Events looked at in one step of a sweep, which holds up the writer for a few milliseconds.
-/// Chosen.
-const SWEEP_STEP: u32 = 500;
 
 /// Why the router could not start.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +118,7 @@ async fn start_on(
     let watched = watch::Watched::new(origin.path.as_deref(), &config);
     let certificate = config.server.tls.as_ref().map(tls::load).transpose()?;
     let certificate = certificate.map(|certificate| Arc::new(ArcSwap::new(certificate)));
+    journal.bound(bounds(&config.journal));
     let (listener, address) = listening.listener(&config).await?;
     let scheme = if certificate.is_some() {
         "https"
@@ -182,10 +177,10 @@ async fn start_on(
     let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone(), cut.clone()));
 
     let drain = config.server.drain;
-    let sweep = tokio::spawn(sweep(
+    let keeping = Arc::new(ArcSwap::from_pointee(config.journal.clone()));
+    let sweep = tokio::spawn(sweep::sweep(
         Arc::clone(&journal),
-        config.journal.keep,
-        config.journal.dedup_window,
+        Arc::clone(&keeping),
         stop_dispatch.clone(),
     ));
     let expire = tokio::spawn(expire::expire(Arc::clone(&journal), stop_dispatch.clone()));
@@ -205,6 +200,7 @@ async fn start_on(
         access,
         certificate,
         watched,
+        keeping,
         address,
         console_url: url.clone(),
         started_with: config,
@@ -223,6 +219,14 @@ async fn start_on(
         intake,
         others,
     })
+}
+
+/// What the journal may hold.
+fn bounds(settings: &config::Journal) -> Bounds {
+    Bounds {
+        max_size: settings.max_size,
+        refused: settings.refused,
+    }
 }
 
 /// Where the journal is, for whoever copies it.
@@ -289,32 +293,3 @@ impl Running {
 
 /// What requests under way get at the end of stopping. Chosen: a commit takes milliseconds.
 const INTAKE_END: Duration = Duration::from_secs(2);
-
-/// Removes what is finished and old, in small steps beside the traffic.
-async fn sweep(
-    journal: Arc<dyn Journal>,
-    keep: Duration,
-    dedup_window: Duration,
-    stop: CancellationToken,
-) {
-    while !stop.is_cancelled() {
-        let step = Sweep {
-            now: clock::now(),
-            keep,
-            dedup_window,
-            events_max: SWEEP_STEP,
-        };
-        let pause = match journal.sweep(step).await {
-            Ok(swept) if swept.more => Duration::from_millis(10),
-            Ok(_) => SWEEP_PAUSE,
-            Err(error) => {
-                warn!(%error, "cannot remove what is old");
-                SWEEP_PAUSE
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => {}
-        }
-    }
-}

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::watch::Watched;
-use super::{Error, Origin, build, listen, tls};
+use super::{Error, Origin, bounds, build, listen, tls};
 use crate::api::{Access, Report};
 use crate::clock;
-use crate::config::{Config, Loaded, Machine, Reader, Strictness};
+use crate::config::{self, Config, Loaded, Machine, Reader, Strictness};
 use crate::in_force::Current;
 use crate::journal::Journal;
 
@@ -26,6 +26,8 @@ pub(super) struct Reloader {
     /// What handshakes are made with; `None` where there is no TLS.
     pub(super) certificate: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
     pub(super) watched: Arc<Watched>,
+    /// How long and how much is kept.
+    pub(super) keeping: Arc<ArcSwap<config::Journal>>,
     pub(super) address: SocketAddr,
     pub(super) console_url: String,
     /// For noticing changes that only a restart can make.
@@ -102,6 +104,8 @@ impl Reloader {
             certificate.store(shown);
         }
         self.watched.also(&config);
+        self.journal.bound(bounds(&config.journal));
+        self.keeping.store(Arc::new(config.journal.clone()));
         // Deliveries that were held for a sink that is back are due.
         self.journal.due_signal().notify_one();
 
@@ -141,7 +145,9 @@ const AT_START: [AtStart; 10] = [
     ("server.bodies_max", |a, b| {
         a.server.limits.bodies_max == b.server.limits.bodies_max
     }),
-    ("journal", |a, b| a.journal == b.journal),
+    ("journal.engine", |a, b| {
+        a.journal.engine == b.journal.engine
+    }),
 ];
 
 /// Whether there is TLS, and how long its handshake may take. Which certificate is shown, a reload

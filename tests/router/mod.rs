@@ -48,6 +48,8 @@ pub const BOUNDS: door::Bounds = door::Bounds {
 pub struct Router {
     pub address: std::net::SocketAddr,
     pub journal: Arc<MemoryJournal>,
+    /// What all bodies may take.
+    pub room: api::Room,
 }
 
 impl Router {
@@ -89,6 +91,7 @@ impl Router {
             body_timeout,
             ..Access::default()
         };
+        let room = api::Room::new(bodies_max);
         let state = State {
             pipeline: Pipeline::new(
                 Arc::clone(&journal) as Arc<dyn Journal>,
@@ -98,7 +101,7 @@ impl Router {
             journal: Arc::clone(&journal) as Arc<dyn Journal>,
             current,
             access: Arc::new(ArcSwap::from_pointee(access)),
-            room: api::Room::new(bodies_max),
+            room: room.clone(),
             reload: tokio::sync::mpsc::channel(1).0,
             metrics: Arc::new(Metrics::default()),
             journal_file: PathBuf::new(),
@@ -113,7 +116,11 @@ impl Router {
         };
         let routes = api::router(state);
         tokio::spawn(door::serve(listener, None, routes, bounds, stopping));
-        Self { address, journal }
+        Self {
+            address,
+            journal,
+            room,
+        }
     }
 
     pub async fn connect(&self) -> Connection {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Error, Origin, build, listen};
+use super::{Error, Origin, build, fetch, listen};
 use crate::api::{Access, Report};
 use crate::clock;
 use crate::config::{Config, Loaded, Machine, Reader, Strictness};
@@ -19,6 +19,7 @@ use crate::journal::Journal;
 pub(super) struct Reloader {
     pub(super) origin: Origin,
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) fetching: Arc<fetch::Fetching>,
     pub(super) current: Current,
     pub(super) access: Arc<ArcSwap<Access>>,
     pub(super) address: SocketAddr,
@@ -92,6 +93,7 @@ impl Reloader {
         let access = build::access(&config, self.address);
         self.current.store(Arc::new(in_force));
         self.access.store(Arc::new(access));
+        self.fetching.follow(&config).await;
         // Deliveries that were held for a sink that is back are due.
         self.journal.due_signal().notify_one();
 

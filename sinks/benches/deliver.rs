@@ -323,6 +323,7 @@ fn notification() -> Result<Notification, Box<dyn std::error::Error>> {
             html: None,
             body: None,
             link: None,
+            failure: None,
         },
     })
 }

@@ -103,7 +103,7 @@ impl Sink for Callback {
         let request = match self.request(notification, body) {
             Ok(request) => request,
             Err(error) => {
-                let words = crate::http::chain(&error.without_url());
+                let words = crate::trouble::chain(&error.without_url());
                 return Outcome::sink_fault(self.redactor.clean(&words)).into();
             }
         };
@@ -145,6 +145,11 @@ impl Callback {
         }
         if let (Form::Binary, [item]) = (self.form, notification.items.as_slice()) {
             request = request.headers(cloudevents::headers(&item.event));
+        }
+        // The body has no place for it: its form is the receiver's.
+        if let Some(failure) = &notification.rendered.failure {
+            let told = cloudevents::header_value(failure);
+            request = request.header("herald-template-failure", told);
         }
         request.headers(self.headers.clone()).body(body).build()
     }

@@ -14,7 +14,8 @@ use lettre::transport::smtp::extension::ClientId;
 use tokio::net::TcpStream;
 
 use super::reply::{Step, Verdict, doing, expect, is_reply, verdict};
-use super::stream::Plain;
+use super::stream::{Encrypted, Plain};
+use crate::trouble::{self, Unknown};
 
 /// When encryption begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,48 +92,29 @@ impl Server {
     pub(super) async fn open(&self, reach: &Reach) -> Result<Session, Verdict> {
         reach.at(Step::Connect);
         let failed = |error| verdict(&error, Step::Connect, false);
-        let address = (self.host.as_str(), self.port);
+        let stream = self.dial().await?;
+        let hello = &self.hello;
         let mut connection = match (self.encryption, &self.tls) {
-            (Encryption::Implicit, Some(tls)) => AsyncSmtpConnection::connect_tokio1(
-                address,
-                None,
-                &self.hello,
-                Some(tls.clone()),
-                None,
-            )
-            .await
-            .map_err(failed)?,
-            (encryption, tls) => {
-                let connected = TcpStream::connect(address).await.and_then(|stream| {
-                    // lettre writes a text and its final dot apart; without this the dot waits for
-                    // the delayed acknowledgement of the text, 40 ms for every mail.
-                    stream.set_nodelay(true)?;
-                    Ok(stream)
-                });
-                let stream = connected.map_err(|error| {
-                    Verdict::Later(format!("{error} while {}", doing(Step::Connect)))
-                })?;
-                match (encryption, tls) {
-                    (Encryption::StartTls, Some(tls)) => {
-                        let stream = Box::new(Plain::before_tls(stream));
-                        let mut connection =
-                            AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
-                                .await
-                                .map_err(failed)?;
-                        connection
-                            .starttls(tls.clone(), &self.hello)
-                            .await
-                            .map_err(failed)?;
-                        connection
-                    }
-                    _ => AsyncSmtpConnection::connect_with_transport(
-                        Box::new(Plain::new(stream)),
-                        &self.hello,
-                    )
+            (Encryption::Implicit, Some(tls)) => {
+                let stream = Encrypted::from(stream, tls.clone()).await.map_err(failed)?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), hello)
                     .await
-                    .map_err(failed)?,
-                }
+                    .map_err(failed)?
             }
+            (Encryption::StartTls, Some(tls)) => {
+                let stream = Box::new(Plain::before_tls(stream));
+                let mut connection = AsyncSmtpConnection::connect_with_transport(stream, hello)
+                    .await
+                    .map_err(failed)?;
+                connection
+                    .starttls(tls.clone(), hello)
+                    .await
+                    .map_err(failed)?;
+                connection
+            }
+            _ => AsyncSmtpConnection::connect_with_transport(Box::new(Plain::new(stream)), hello)
+                .await
+                .map_err(failed)?,
         };
         if let Some(credentials) = &self.credentials {
             reach.at(Step::Auth);
@@ -143,6 +125,35 @@ impl Server {
             expect(&response, Step::Auth)?;
         }
         Ok(Session { connection })
+    }
+
+    /// The TCP connection.
+    async fn dial(&self) -> Result<TcpStream, Verdict> {
+        let place = match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        };
+        let dialled = async {
+            let address = (self.host.as_str(), self.port);
+            let addresses: Vec<_> = tokio::net::lookup_host(address)
+                .await
+                .map_err(|cause| {
+                    std::io::Error::other(Unknown {
+                        name: self.host.clone(),
+                        cause,
+                    })
+                })?
+                .collect();
+            let stream = TcpStream::connect(addresses.as_slice()).await?;
+            // lettre writes a text and its final dot apart; without this the dot waits for the
+            // delayed acknowledgement of the text, 40 ms for every mail.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        dialled.await.map_err(|error: std::io::Error| {
+            let words = trouble::connecting(&error, &place).unwrap_or_else(|| error.to_string());
+            Verdict::Later(format!("while {}: {words}", doing(Step::Connect)))
+        })
     }
 }
 

@@ -97,6 +97,7 @@ pub(crate) fn notification() -> Notification {
             html: None,
             body: None,
             link: None,
+            failure: None,
         },
     }
 }

@@ -70,6 +70,9 @@ async fn prepare(
         Some(rendered) => rendered,
         None => {
             let rendered = fitted(journal, way_out, claimed, started, &mut items).await?;
+            if let Some(failure) = &rendered.failure {
+                warn!(sink = &*way_out.name, message = %claimed.message, failure, "a template failed");
+            }
             let text = serde_json::to_string(&rendered).map_err(|error| error.to_string())?;
             journal
                 .save(claimed.attempt, Saved::Text(text))

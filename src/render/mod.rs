@@ -8,6 +8,7 @@ use herald_model::{Item, Markup, MessageId, Rendered, Sink};
 mod builtin;
 mod facts;
 mod html;
+mod json;
 mod probe;
 mod template;
 mod trial;
@@ -54,6 +55,7 @@ pub fn render(
         _ => None,
     });
     let mut text = text.unwrap_or_else(|| told.text(markup));
+    let failure = (!failed.is_empty()).then(|| failed.join(" "));
     for note in failed {
         let note = match markup {
             Markup::DingTalk => herald_sinks::dingtalk::escape(&note),
@@ -67,5 +69,6 @@ pub fn render(
         html,
         body: body.or_else(|| sink.body(message, items)),
         link: told.link().filter(|_| markup == Markup::DingTalk),
+        failure,
     }
 }

@@ -29,5 +29,6 @@ pub fn probe(sink: &str, who: &str, markup: Markup, setting: &Setting) -> Render
         html: None,
         body: None,
         link: None,
+        failure: None,
     }
 }

@@ -8,6 +8,8 @@
     reason = "each test file uses its part, and a test ends where something is not as it must be"
 )]
 
+pub(crate) mod mail;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn a_last_line_waits_for_its_end() {
         let file = file(b"one\n\n  \r\ntwo\nthr");
-        let read = read(&file, 0, 100, 10, false).unwrap();
-        assert_eq!(lines(&read), [(0, "one"), (9, "two")]);
-        assert_eq!((read.end, read.more), (13, false));
-        let read = read(&file, 13, 100, 10, true).unwrap();
-        assert_eq!((lines(&read), read.end), (vec![(13, "thr")], 16));
+        let got = read(&file, 0, 100, 10, false).unwrap();
+        assert_eq!(lines(&got), [(0, "one"), (9, "two")]);
+        assert_eq!((got.end, got.more), (13, false));
+        let got = read(&file, 13, 100, 10, true).unwrap();
+        assert_eq!((lines(&got), got.end), (vec![(13, "thr")], 16));
     }
 
     #[test]
@@ -159,11 +159,11 @@ mod tests {
         let mut seen = Vec::new();
         let mut too_long = Vec::new();
         loop {
-            let read = read(&file, from, 10, 10, false).unwrap();
-            seen.extend(read.lines);
-            too_long.extend(read.too_long);
-            from = read.end;
-            if !read.more {
+            let got = read(&file, from, 10, 10, false).unwrap();
+            seen.extend(got.lines);
+            too_long.extend(got.too_long);
+            from = got.end;
+            if !got.more {
                 break;
             }
         }
@@ -176,17 +176,17 @@ mod tests {
     #[test]
     fn a_line_of_just_the_longest_length_is_taken_and_one_byte_more_is_not() {
         let file = file(b"1234567890\n12345678901\n");
-        let read = read(&file, 0, 10, 10, false).unwrap();
-        assert_eq!(lines(&read), [(0, "1234567890")]);
-        assert_eq!(read.too_long, [11]);
+        let got = read(&file, 0, 10, 10, false).unwrap();
+        assert_eq!(lines(&got), [(0, "1234567890")]);
+        assert_eq!(got.too_long, [11]);
     }
 
     #[test]
     fn so_many_lines_at_once() {
         let file = file(b"1\n2\n3\n");
-        let read = read(&file, 0, 10, 2, false).unwrap();
-        assert_eq!((read.lines.len(), read.end, read.more), (2, 4, true));
-        let read = read(&file, 4, 10, 2, false).unwrap();
-        assert_eq!((read.lines.len(), read.end, read.more), (1, 6, false));
+        let got = read(&file, 0, 10, 2, false).unwrap();
+        assert_eq!((got.lines.len(), got.end, got.more), (2, 4, true));
+        let got = read(&file, 4, 10, 2, false).unwrap();
+        assert_eq!((got.lines.len(), got.end, got.more), (1, 6, false));
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::State;
 use super::problem::Problem;
-use super::view::{DeliveryView, EventView, HandView, OperationView, VerdictView};
+use super::view::{DeliveryView, EventView, HandView, OperationView, SizeView, VerdictView};
 use crate::config;
 use crate::in_force;
 use crate::intake;
@@ -344,6 +344,8 @@ pub(super) struct Status {
     totals: Totals,
     /// Whether `planned = delivered + dead + suppressed + pending + removed`.
     conserved: bool,
+    /// Room that the journal takes.
+    size: SizeView,
     sinks: Vec<SinkView>,
     /// What people did, newest first.
     hands: Vec<HandView>,
@@ -360,6 +362,7 @@ pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status
         subscriptions: state.current.load().subscriptions.all().len(),
         conserved: totals.are_conserved(),
         totals,
+        size: SizeView::of(&state.journal.size()),
         sinks: sink_views(&state).await?,
         hands: hands.iter().map(HandView::of).collect(),
         journal: state.journal_file.display().to_string(),

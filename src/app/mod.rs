@@ -20,7 +20,7 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::dispatch::Dispatcher;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{self, Journal, Sweep};
+use crate::journal::{self, Bounds, Journal};
 use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
@@ -29,16 +29,10 @@ mod expire;
 mod fetch;
 mod listen;
 mod reload;
+mod sweep;
 mod watch;
 
 pub use listen::Listening;
-
-/// Pause between two sweeps that found nothing more. Chosen: retention is a matter of days.
-const SWEEP_PAUSE: Duration = Duration::from_secs(60);
-
-/// Events looked at in one step of a sweep, which holds up the writer for a few milliseconds.
-/// Chosen.
-const SWEEP_STEP: u32 = 500;
 
 /// Why the router could not start.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +116,7 @@ async fn start_on(
         .path
         .as_ref()
         .and_then(|path| std::fs::read(path).ok());
+    journal.bound(bounds(&config.journal));
     let (listener, address) = listening.listener(&config).await?;
     let console_url = format!("http://{address}");
     let in_force = build::in_force(&config, &console_url, &*journal, clock::now()).await?;
@@ -169,10 +164,10 @@ async fn start_on(
     let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone(), cut.clone()));
 
     let drain = config.server.drain;
-    let sweep = tokio::spawn(sweep(
+    let keeping = Arc::new(ArcSwap::from_pointee(config.journal.clone()));
+    let sweep = tokio::spawn(sweep::sweep(
         Arc::clone(&journal),
-        config.journal.keep,
-        config.journal.dedup_window,
+        Arc::clone(&keeping),
         stop_dispatch.clone(),
     ));
     let expire = tokio::spawn(expire::expire(Arc::clone(&journal), stop_dispatch.clone()));
@@ -199,6 +194,7 @@ async fn start_on(
         journal: Arc::clone(&journal),
         current,
         access,
+        keeping,
         address,
         console_url,
         started_with: config,
@@ -217,6 +213,14 @@ async fn start_on(
         fetching,
         others,
     })
+}
+
+/// What the journal may hold.
+fn bounds(settings: &config::Journal) -> Bounds {
+    Bounds {
+        max_size: settings.max_size,
+        refused: settings.refused,
+    }
 }
 
 /// Where the journal is, for whoever copies it.
@@ -280,32 +284,3 @@ impl Running {
 
 /// What requests under way get at the end of stopping. Chosen: a commit takes milliseconds.
 const INTAKE_END: Duration = Duration::from_secs(2);
-
-/// Removes what is finished and old, in small steps beside the traffic.
-async fn sweep(
-    journal: Arc<dyn Journal>,
-    keep: Duration,
-    dedup_window: Duration,
-    stop: CancellationToken,
-) {
-    while !stop.is_cancelled() {
-        let step = Sweep {
-            now: clock::now(),
-            keep,
-            dedup_window,
-            events_max: SWEEP_STEP,
-        };
-        let pause = match journal.sweep(step).await {
-            Ok(swept) if swept.more => Duration::from_millis(10),
-            Ok(_) => SWEEP_PAUSE,
-            Err(error) => {
-                warn!(%error, "cannot remove what is old");
-                SWEEP_PAUSE
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => {}
-        }
-    }
-}

@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Error, Origin, build, fetch, listen};
+use super::{Error, Origin, bounds, build, fetch, listen};
 use crate::api::{Access, Report};
 use crate::clock;
-use crate::config::{Config, Loaded, Machine, Reader, Strictness};
+use crate::config::{self, Config, Loaded, Machine, Reader, Strictness};
 use crate::in_force::Current;
 use crate::journal::Journal;
 
@@ -22,6 +22,8 @@ pub(super) struct Reloader {
     pub(super) fetching: Arc<fetch::Fetching>,
     pub(super) current: Current,
     pub(super) access: Arc<ArcSwap<Access>>,
+    /// How long and how much is kept.
+    pub(super) keeping: Arc<ArcSwap<config::Journal>>,
     pub(super) address: SocketAddr,
     pub(super) console_url: String,
     /// For noticing changes that only a restart can make.
@@ -94,6 +96,8 @@ impl Reloader {
         self.current.store(Arc::new(in_force));
         self.access.store(Arc::new(access));
         self.fetching.follow(&config).await;
+        self.journal.bound(bounds(&config.journal));
+        self.keeping.store(Arc::new(config.journal.clone()));
         // Deliveries that were held for a sink that is back are due.
         self.journal.due_signal().notify_one();
 
@@ -105,7 +109,10 @@ impl Reloader {
                 before.server.listen != config.server.listen,
             ),
             ("server.drain", before.server.drain != config.server.drain),
-            ("journal", before.journal != config.journal),
+            (
+                "journal.engine",
+                before.journal.engine != config.journal.engine,
+            ),
         ];
         for (key, _) in only_at_start.iter().filter(|(_, changed)| *changed) {
             notes.push(format!(

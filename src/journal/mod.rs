@@ -28,6 +28,7 @@ mod error;
 mod hand;
 mod look;
 mod policy;
+mod size;
 mod texts;
 
 pub use endpoint::{BREAKER_FAULTS, Limit, PROBE_WAIT, STARTS_MAX};
@@ -40,6 +41,7 @@ pub use look::{
     OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
 };
 pub use policy::{Digest, Policy};
+pub use size::{Bounds, Fill, Size};
 
 /// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
 /// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck. A settlement
@@ -122,7 +124,8 @@ pub trait Journal: Look + Hands {
     /// Safe to repeat: what is there already is answered [`Recorded::Duplicate`].
     ///
     /// # Errors
-    /// Nothing of the batch was written (full disk, failed sync); the sender should try again.
+    /// Nothing of the batch was written (full disk, no room left, failed sync); the sender should
+    /// try again.
     async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, Error>;
 
     /// Leases due lanes, most urgent level first, oldest first within a level, and writes the open
@@ -187,6 +190,17 @@ pub trait Journal: Look + Hands {
     /// # Errors
     /// Nothing was removed.
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error>;
+
+    /// Sets what the journal may hold; until then nothing bounds it. At its bound, less a reserve,
+    /// [`record`](Self::record) is refused with [`Error::NoRoom`]; every other verb goes on. Takes
+    /// effect with the next verb, and may be called again.
+    fn bound(&self, bounds: Bounds);
+
+    /// How much room the journal takes, as of the last commit. Cheap.
+    fn size(&self) -> Size;
+
+    /// Wakes whoever sweeps while the journal is near its bound. Carries no data.
+    fn tight_signal(&self) -> Arc<Notify>;
 
     /// Wakes whoever claims when something may have become due. Carries no data: a lost wake-up
     /// costs at most one look by timer, never a delivery.
@@ -453,6 +467,22 @@ pub enum Settled {
     Stale,
 }
 
+/// How far a sweep goes to make room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// Only what is old goes.
+    #[default]
+    None,
+    /// What is finished goes whatever its age, oldest first, and its identities with it: a repeat of
+    /// such an event is a new event. Ends as soon as the journal is [`Fill::Roomy`].
+    Finished,
+    /// The same; where nothing finished is found, the oldest INFO of the sink for which most waits
+    /// is suppressed as `backlog` and goes with its event, so that a sink that is gone for a week
+    /// cannot stop intake. What is WARN or above, or in flight, never goes. Ends as soon as the
+    /// journal is below [`Fill::Near`].
+    Waiting,
+}
+
 /// What may be removed.
 #[derive(Debug, Clone)]
 pub struct Sweep {
@@ -464,19 +494,32 @@ pub struct Sweep {
     pub dedup_window: Duration,
     /// Events looked at in this step; bounds the time the writer is held up.
     pub events_max: u32,
+    /// How far it goes.
+    pub pressure: Pressure,
 }
 
 /// What one step removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Events removed.
     pub events: u64,
     /// Deliveries removed with them.
     pub deliveries: u64,
+    /// Operation results and refused bodies removed.
+    pub others: u64,
     /// Identities removed.
     pub identities: u64,
+    /// Sink from which waiting deliveries were suppressed to make room, and how many.
+    pub crowded_out: Option<(Arc<str>, u64)>,
     /// Whether another step would find more.
     pub more: bool,
+}
+
+impl Swept {
+    /// Whether it made room.
+    pub const fn made_room(&self) -> bool {
+        self.events > 0 || self.others > 0
+    }
 }
 
 /// State of a delivery with, while it is pending, what it waits for.

@@ -19,6 +19,7 @@ mod looking;
 mod messages;
 mod recording;
 mod retention;
+mod room;
 mod settling;
 mod world;
 
@@ -158,4 +159,12 @@ suite! {
         what_was_passed_over_is_removed_later,
         identities_outlive_their_window_only_until_swept,
         numbers_are_never_given_twice;
+    room:
+        at_its_bound_only_intake_is_refused,
+        finished_events_go_before_anything_is_refused,
+        a_sink_that_is_gone_does_not_stop_intake,
+        warnings_are_kept_and_intake_waits,
+        a_repeat_of_what_waits_is_known_after_room_was_made,
+        operations_go_in_their_turn,
+        a_bound_can_be_raised;
 }

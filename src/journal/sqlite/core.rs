@@ -9,11 +9,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::endpoints::Endpoints;
 use super::fault::Fault;
+use super::gauge::{Gauge, Pages};
 use super::identity::Identities;
 use super::names::Names;
 use super::sql::Statements;
 use crate::journal::endpoint::Permit;
-use crate::journal::{Error, Totals};
+use crate::journal::{Error, Fill, Totals};
 
 /// What a verb does to the journal. `run` may be called a second time after everything the first
 /// call did was taken back.
@@ -39,6 +40,7 @@ pub(super) struct Core<'c> {
     pub(super) names: Arc<Names>,
     pub(super) identities: Identities,
     pub(super) endpoints: Endpoints,
+    pub(super) gauge: Arc<Gauge>,
     /// Claims by their attempt. Whoever is not here is stale.
     open: HashMap<i64, Open>,
     /// What waits per sink.
@@ -173,9 +175,10 @@ impl<'c> Core<'c> {
         path: PathBuf,
         conn: &'c Connection,
         names: Arc<Names>,
+        gauge: Arc<Gauge>,
     ) -> rusqlite::Result<Self> {
         let count = Counters::load(conn)?;
-        Ok(Self {
+        let mut core = Self {
             path,
             conn,
             sql: Statements::prepare(conn)?,
@@ -184,6 +187,7 @@ impl<'c> Core<'c> {
             waiting: waiting(conn)?,
             count,
             names,
+            gauge,
             open: HashMap::new(),
             backlog: HashMap::new(),
             wakes: false,
@@ -191,6 +195,23 @@ impl<'c> Core<'c> {
             before: count,
             opened: Vec::new(),
             closed: Vec::new(),
+        };
+        let pages = core.pages()?;
+        core.gauge.journal(pages, core.count.events);
+        Ok(core)
+    }
+
+    /// How near the journal is to its bound, as the running transaction leaves it.
+    pub(super) fn fill(&mut self) -> rusqlite::Result<Fill> {
+        let pages = self.pages()?;
+        Ok(self.gauge.fill_with(pages))
+    }
+
+    /// The pages as the running transaction leaves them.
+    fn pages(&mut self) -> rusqlite::Result<Pages> {
+        Ok(Pages {
+            all: self.sql.page_count.query_row([], |row| row.get(0))?,
+            free: self.sql.free_pages.query_row([], |row| row.get(0))?,
         })
     }
 
@@ -210,7 +231,9 @@ impl<'c> Core<'c> {
             self.sql.write_backlog.execute(params![sink, change])?;
         }
         self.endpoints.write(&mut self.sql)?;
+        let pages = self.pages()?;
         self.sql.commit.execute([])?;
+        self.gauge.journal(pages, self.count.events);
         self.identities.committed();
         self.endpoints.committed();
         self.forget_group();
@@ -279,6 +302,14 @@ impl<'c> Core<'c> {
         self.count.pending += change;
         *self.backlog.entry(sink).or_default() += change;
         *self.waiting.entry(sink).or_default() += change;
+    }
+
+    /// The sink for which most waits.
+    pub(super) fn fullest(&self) -> Option<i64> {
+        let waiting = self.waiting.iter().filter(|(_, count)| **count > 0);
+        waiting
+            .max_by_key(|(sink, count)| (**count, **sink))
+            .map(|(sink, _)| *sink)
     }
 
     /// How much waits for a sink.

@@ -25,6 +25,8 @@ macro_rules! statements {
 statements! {
     begin: "BEGIN IMMEDIATE";
     commit: "COMMIT";
+    page_count: "PRAGMA page_count";
+    free_pages: "PRAGMA freelist_count";
 
     insert_event: "INSERT INTO event (seq, id, received, source, generation, flags, first_delivery, deliveries, identities, matched, text, original) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     insert_delivery: "INSERT INTO delivery (seq, event, subscription, sink, level, lane_key, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -93,8 +95,8 @@ statements! {
     old_operations: "SELECT seq, received FROM operation ORDER BY seq LIMIT ?1";
     delete_operations: "DELETE FROM operation WHERE seq <= ?1";
     identity_slice: "SELECT key FROM identity WHERE key > ?1 ORDER BY key LIMIT 1 OFFSET ?2";
-    delete_identities: "DELETE FROM identity WHERE key > ?1 AND key <= ?2 AND event < ?3";
-    delete_identities_more: "DELETE FROM identity_more WHERE key > ?1 AND key <= ?2 AND event < ?3";
+    delete_identities: "DELETE FROM identity WHERE key > ?1 AND key <= ?2 AND (event < ?3 OR (event <= ?4 AND NOT EXISTS (SELECT 1 FROM kept_back k WHERE k.event = identity.event)))";
+    delete_identities_more: "DELETE FROM identity_more WHERE key > ?1 AND key <= ?2 AND (event < ?3 OR (event <= ?4 AND NOT EXISTS (SELECT 1 FROM kept_back k WHERE k.event = identity_more.event)))";
 
     write_counter: "UPDATE counter SET events = ?1, planned = ?2, delivered = ?3, dead = ?4, suppressed = ?5, pending = ?6, removed = ?7, next_event = ?8, next_delivery = ?9, next_attempt = ?10, next_claim = ?11, next_operation = ?12, identities_from = ?13, swept = ?14 WHERE one = 1";
     write_backlog: "INSERT INTO backlog (sink, pending) VALUES (?1, ?2) ON CONFLICT (sink) DO UPDATE SET pending = pending + excluded.pending";

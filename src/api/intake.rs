@@ -127,16 +127,10 @@ async fn take(state: &State, source: &Source, bringing: Bringing, request: Reque
         Ok(framing) => framing,
         Err(why) => return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why),
     };
-    let bounds = {
-        let access = state.access.load();
-        Bounds {
-            max: access.body_max,
-            patience: access.body_timeout,
-        }
-    };
-    match body::read(body, &parts.headers, coding, bounds).await {
-        Ok(body) => recorded(state, source, bringing, &body, framing).await,
-        Err(response) => response,
+    let bounds = Bounds::of(&state.access.load());
+    match body::read(body, &parts.headers, coding, bounds, &state.room).await {
+        Ok(body) => recorded(state, source, bringing, &body.bytes, framing).await,
+        Err(not_taken) => not_taken.into_results(),
     }
 }
 
@@ -215,5 +209,6 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
         let wait = HeaderValue::from(problem::RETRY_AFTER_SECONDS);
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
+    problem::challenge(&mut response);
     response
 }

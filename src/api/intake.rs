@@ -137,21 +137,14 @@ async fn take(state: &State, source: &Source, bringing: Bringing, request: Reque
             return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
         }
     };
-    let bounds = {
-        let access = state.access.load();
-        Bounds {
-            max: access.body_max,
-            patience: access.body_timeout,
-        }
-    };
-    match body::read(body, &parts.headers, coding, bounds).await {
-        Ok(body) => recorded(state, source, bringing, &body, framing).await,
-        Err(response) => {
-            if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                let why = "the body is longer than `server.body_max`";
+    let bounds = Bounds::of(&state.access.load());
+    match body::read(body, &parts.headers, coding, bounds, &state.room).await {
+        Ok(body) => recorded(state, source, bringing, &body.bytes, framing).await,
+        Err(not_taken) => {
+            if let Some(why) = not_taken.is_too_long() {
                 unread(state, source, bringing, Class::Limit, why).await;
             }
-            response
+            not_taken.into_results()
         }
     }
 }
@@ -240,5 +233,6 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
         let wait = HeaderValue::from(problem::RETRY_AFTER_SECONDS);
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
+    problem::challenge(&mut response);
     response
 }

@@ -1,7 +1,7 @@
 //! The HTTP face: the routes and what they owe the caller.
 //!
-//! - [`door`] listens and bounds what a connection may cost,
-//! - [`guard`] says who may ask for what,
+//! - [`door`] listens and bounds what a connection may cost, `patience` how long it may be silent,
+//! - `credential` takes the token out of a request, [`guard`] says who may ask for what,
 //! - [`intake`] takes events and operation results; `content` reads what a request says of its
 //!   body and `body` reads the body,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
@@ -21,6 +21,7 @@ use crate::telemetry::Metrics;
 
 mod body;
 mod content;
+mod credential;
 pub mod door;
 mod explain;
 mod guard;
@@ -28,11 +29,13 @@ mod hands;
 mod intake;
 mod look;
 mod operate;
+mod patience;
 mod problem;
 mod refused;
 mod sinks;
 mod view;
 
+pub use body::Room;
 pub use explain::verdicts;
 pub use guard::{Access, Peer, SourceAccess};
 pub use look::{PauseView, SinkView};
@@ -50,6 +53,8 @@ pub struct State {
     pub current: Current,
     /// Who may ask for what.
     pub access: Arc<arc_swap::ArcSwap<Access>>,
+    /// What all bodies together may take.
+    pub room: Room,
     /// Asks the running process for a reload and answers its report.
     pub reload: Reload,
     /// Counters.

@@ -255,6 +255,7 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
         hosts,
         tokens: server.tokens.clone(),
         sources: config.sources.iter().map(guarded).collect(),
+        trusted_proxies: server.trusted_proxies.clone(),
         body_max: server.limits.body_max,
         body_timeout: server.limits.body_timeout,
     }

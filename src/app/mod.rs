@@ -29,6 +29,7 @@ mod expire;
 mod listen;
 mod reload;
 mod sweep;
+mod tls;
 mod watch;
 
 pub use listen::Listening;
@@ -42,6 +43,9 @@ pub enum Error {
     /// Sinks or templates that cannot be made on this machine, one line each.
     #[error("{}", .0.join("\n"))]
     Sinks(Vec<String>),
+    /// The server's certificate or its key cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] journal::Error),
@@ -72,6 +76,7 @@ pub struct Origin {
 /// A router at work.
 pub struct Running {
     address: SocketAddr,
+    url: String,
     journal: Arc<dyn Journal>,
     drain: Duration,
     reload: api::Reload,
@@ -110,14 +115,18 @@ async fn start_on(
     listening: Listening,
     journal: Arc<dyn Journal>,
 ) -> Result<Running, Error> {
-    let known = origin
-        .path
-        .as_ref()
-        .and_then(|path| std::fs::read(path).ok());
+    let watched = watch::Watched::new(origin.path.as_deref(), &config);
+    let certificate = config.server.tls.as_ref().map(tls::load).transpose()?;
+    let certificate = certificate.map(|certificate| Arc::new(ArcSwap::new(certificate)));
     journal.bound(bounds(&config.journal));
     let (listener, address) = listening.listener(&config).await?;
-    let console_url = format!("http://{address}");
-    let in_force = build::in_force(&config, &console_url, &*journal, clock::now()).await?;
+    let scheme = if certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let url = format!("{scheme}://{address}");
+    let in_force = build::in_force(&config, &url, &*journal, clock::now()).await?;
     let current = Arc::new(ArcSwap::from_pointee(in_force));
     let access = Arc::new(ArcSwap::from_pointee(build::access(&config, address)));
 
@@ -131,6 +140,7 @@ async fn start_on(
         journal: Arc::clone(&journal),
         current: Arc::clone(&current),
         access: Arc::clone(&access),
+        room: api::Room::new(config.server.limits.bodies_max),
         reload: reload.clone(),
         metrics: Arc::new(Metrics::default()),
         journal_file: journal_file(&config),
@@ -144,10 +154,17 @@ async fn start_on(
         connections_max: limits.connections_max,
         header_max: usize::try_from(limits.header_max).unwrap_or(usize::MAX),
         header_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
     };
+    let tls = certificate.clone().zip(config.server.tls.as_ref());
+    let tls = tls.map(|(config, tls)| door::Tls {
+        config,
+        handshake_timeout: tls.handshake_timeout,
+    });
     let routes = api::router(state);
     let intake = tokio::spawn(door::serve(
         listener,
+        tls,
         routes,
         bounds,
         door::Stopping {
@@ -168,10 +185,10 @@ async fn start_on(
     ));
     let expire = tokio::spawn(expire::expire(Arc::clone(&journal), stop_dispatch.clone()));
     let mut others = vec![sweep, expire];
-    if let Some(path) = origin.path.clone() {
+    let watched = Arc::new(watched);
+    if origin.path.is_some() {
         others.push(tokio::spawn(watch::watch(
-            path,
-            known,
+            Arc::clone(&watched),
             reload.clone(),
             stop_dispatch.clone(),
         )));
@@ -181,14 +198,17 @@ async fn start_on(
         journal: Arc::clone(&journal),
         current,
         access,
+        certificate,
+        watched,
         keeping,
         address,
-        console_url,
+        console_url: url.clone(),
         started_with: config,
     };
     others.push(tokio::spawn(reloader.run(asked, stop_dispatch.clone())));
     Ok(Running {
         address,
+        url,
         journal,
         drain,
         reload,
@@ -219,6 +239,11 @@ impl Running {
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same with the scheme in which it is spoken to.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// For looking into it.

@@ -23,7 +23,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use batch::{Batch, refused};
+use batch::{Batch, Taking, refused};
 use tally::Tally;
 
 /// Takes what senders bring.
@@ -111,9 +111,14 @@ impl Pipeline {
         let in_force = self.current.load_full();
         let items = intake::items(body, framing.clone(), in_force.limits);
         let _places = self.places_for(items.len())?;
-        let whole = (items.len() == 1).then_some((body, &framing));
-        let mut batch = Batch::of(&in_force, source, bringing, items, now);
-        batch.keep_refused(source, bringing, whole, now);
+        let mut batch = Batch::default();
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing,
+            now,
+        };
+        batch.add(&taking, body, &framing, items);
         self.tally.count(&source.name, &batch.refused_classes());
         batch.record(&*self.journal).await
     }
@@ -132,10 +137,58 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Vec<Answer>, Error> {
         let in_force = self.current.load_full();
-        let items = intake::items(body, framing, in_force.limits);
+        let items = intake::items(body, framing.clone(), in_force.limits);
         let _places = self.places_for(items.len())?;
-        let batch = Batch::of(&in_force, source, bringing, items, now);
+        let mut batch = Batch::default();
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing,
+            now,
+        };
+        batch.add(&taking, body, &framing, items);
+        batch.forget_refused();
         batch.record(&*self.journal).await
+    }
+
+    /// Takes several bodies of events that a source fetched, each a document of its own, with how
+    /// far it has read: the answers to each body's items, in order. All of it is durable, or
+    /// nothing.
+    ///
+    /// # Errors
+    /// The journal took nothing of it; the source should try again.
+    pub async fn take_fetched(
+        &self,
+        source: &Source,
+        bodies: &[&[u8]],
+        bookmark: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Answer>>, Error> {
+        let in_force = self.current.load_full();
+        let items: Vec<_> = bodies
+            .iter()
+            .map(|body| intake::items(body, Framing::Document, in_force.limits))
+            .collect();
+        let counts: Vec<_> = items.iter().map(Vec::len).collect();
+        let _places = self.places_for(counts.iter().sum())?;
+        let mut batch = Batch::default();
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing: Bringing::Events,
+            now,
+        };
+        for (body, items) in bodies.iter().zip(items) {
+            batch.add(&taking, body, &Framing::Document, items);
+        }
+        self.tally.count(&source.name, &batch.refused_classes());
+        batch.mark(bookmark.map(|text| Entry::Bookmark {
+            source: Arc::clone(&source.name),
+            text,
+        }));
+        let mut answers = batch.record(&*self.journal).await?.into_iter();
+        let of_body = |count: usize| answers.by_ref().take(count).collect();
+        Ok(counts.into_iter().map(of_body).collect())
     }
 
     /// Whether [`take`](Self::take) would refuse nothing of a body. Nothing is written.
@@ -144,12 +197,20 @@ impl Pipeline {
         source: &Source,
         bringing: Bringing,
         body: &[u8],
-        framing: Framing,
+        framing: &Framing,
         now: Timestamp,
     ) -> bool {
         let in_force = self.current.load_full();
-        let items = intake::items(body, framing, in_force.limits);
-        Batch::of(&in_force, source, bringing, items, now).is_sound()
+        let items = intake::items(body, framing.clone(), in_force.limits);
+        let mut batch = Batch::default();
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing,
+            now,
+        };
+        batch.add(&taking, body, framing, items);
+        batch.refused_classes().is_empty()
     }
 
     /// Writes down that something was refused before it was read.

@@ -174,7 +174,7 @@ async fn send(state: &State, row: &RefusedRow, dry_run: bool) -> Result<Came, Pr
     let (pipeline, now) = (&state.pipeline, clock::now());
     if dry_run {
         return Ok(
-            match pipeline.would_take(&source, bringing, &body, framing, now) {
+            match pipeline.would_take(&source, bringing, &body, &framing, now) {
                 true => Came::Taken,
                 false => Came::Refused,
             },

@@ -256,6 +256,14 @@ pub enum Entry {
     /// A body that was refused. It is kept only while there is room for it: up to
     /// [`Bounds::refused`] and a share of [`Bounds::max_size`] per source, the oldest going first.
     Refused(Box<RefusedEntry>),
+    /// How far a source has read. It is durable with the other entries of its batch or not at all,
+    /// so that a source which goes on from it reads nothing twice and passes nothing over.
+    Bookmark {
+        /// Name of the source, which has one bookmark: this one replaces the last.
+        source: Arc<str>,
+        /// Whatever its kind makes of it.
+        text: String,
+    },
 }
 
 /// An event with what follows from it.
@@ -318,7 +326,7 @@ pub enum Recorded {
         /// The first one's id.
         of: EventId,
     },
-    /// An operation result that triggered nothing, or a refused body, was written.
+    /// An operation result that triggered nothing, a refused body or a bookmark was written.
     Noted,
 }
 

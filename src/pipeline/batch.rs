@@ -25,88 +25,97 @@ pub(super) fn refused(
     }))
 }
 
-/// The items of one body on their way through the journal.
+/// By what and from whom items are taken.
+pub(super) struct Taking<'a> {
+    pub(super) in_force: &'a InForce,
+    pub(super) source: &'a Source,
+    pub(super) bringing: Bringing,
+    pub(super) now: Timestamp,
+}
+
+/// The items of one body or several.
 #[derive(Default)]
 pub(super) struct Batch {
-    items: Vec<Item>,
+    /// One per item: refused, or the next of `entries`.
+    items: Vec<Result<(), Refusal>>,
     entries: Vec<Entry>,
     /// What is kept of those that were refused.
     refused: Vec<Entry>,
+    /// How far the source has read.
+    bookmark: Option<Entry>,
 }
 
-/// One item.
-struct Item {
-    /// Refused, or the next of `entries`.
-    outcome: Result<(), Refusal>,
-    /// What there is to be kept of it if it is refused.
-    read: Option<Kept>,
+impl Taking<'_> {
+    fn entry(&self, item: &intake::Received) -> Result<Entry, Refusal> {
+        match self.bringing {
+            Bringing::Events => event(self.in_force, self.source, item, self.now),
+            Bringing::Operations => operation(self.in_force, self.source, item, self.now),
+        }
+    }
 }
 
 impl Batch {
-    /// Takes each item as far as the journal.
-    pub(super) fn of(
-        in_force: &InForce,
-        source: &Source,
-        bringing: Bringing,
-        items: Vec<Result<intake::Received, Refusal>>,
-        now: Timestamp,
-    ) -> Self {
-        let mut batch = Self::default();
-        for item in items {
-            let mut read = None;
-            let entry = item.and_then(|item| {
-                let entry = match bringing {
-                    Bringing::Events => event(in_force, source, &item, now),
-                    Bringing::Operations => operation(in_force, source, &item, now),
-                };
-                read = entry.is_err().then(|| Kept::item(&item));
-                entry
-            });
-            let outcome = entry.map(|entry| batch.entries.push(entry));
-            batch.items.push(Item { outcome, read });
-        }
-        batch
-    }
-
-    /// Has what was refused written down with the rest. `whole` is the body, where it is one item.
-    pub(super) fn keep_refused(
+    /// Takes the items of a body as far as the journal.
+    pub(super) fn add(
         &mut self,
-        source: &Source,
-        bringing: Bringing,
-        whole: Option<(&[u8], &Framing)>,
-        now: Timestamp,
+        taking: &Taking<'_>,
+        body: &[u8],
+        framing: &Framing,
+        items: Vec<Result<intake::Received, Refusal>>,
     ) {
-        for item in &mut self.items {
-            let Err(refusal) = &item.outcome else {
-                continue;
+        let is_whole = items.len() == 1;
+        for item in items {
+            let outcome = match item {
+                Ok(item) => taking
+                    .entry(&item)
+                    .map_err(|refusal| (Kept::item(&item), refusal)),
+                Err(refusal) => {
+                    let kept = match &refusal.part {
+                        Some(part) => Kept::part(part),
+                        None if is_whole => Kept::of(body, framing),
+                        None => Kept::nothing(0),
+                    };
+                    Err((kept, refusal))
+                }
             };
-            let kept = match (item.read.take(), &refusal.part, whole) {
-                (Some(kept), _, _) => kept,
-                (None, Some(part), _) => Kept::part(part),
-                (None, None, Some((body, framing))) => Kept::of(body, framing),
-                (None, None, None) => Kept::nothing(0),
+            let outcome = match outcome {
+                Ok(entry) => {
+                    self.entries.push(entry);
+                    Ok(())
+                }
+                Err((kept, refusal)) => {
+                    let (name, reason) = (&taking.source.name, &refusal.reason);
+                    let entry = refused(name, taking.bringing, reason, kept, taking.now);
+                    self.refused.push(entry);
+                    Err(refusal)
+                }
             };
-            let entry = refused(&source.name, bringing, &refusal.reason, kept, now);
-            self.refused.push(entry);
+            self.items.push(outcome);
         }
     }
 
-    /// Whether nothing of it was refused.
-    pub(super) fn is_sound(&self) -> bool {
-        self.items.iter().all(|item| item.outcome.is_ok())
+    /// Has it written down, with the rest, how far the source has read.
+    pub(super) fn mark(&mut self, bookmark: Option<Entry>) {
+        self.bookmark = bookmark;
+    }
+
+    /// Has nothing kept of what was refused.
+    pub(super) fn forget_refused(&mut self) {
+        self.refused.clear();
     }
 
     /// What is wrong with what was refused.
     pub(super) fn refused_classes(&self) -> Vec<Class> {
-        let refused = |item: &Item| item.outcome.as_ref().err().map(|refusal| refusal.class);
-        self.items.iter().filter_map(refused).collect()
+        let refused = self.items.iter().filter_map(|item| item.as_ref().err());
+        refused.map(|refusal| refusal.class).collect()
     }
 
     /// Answers each item when everything is durable.
     pub(super) async fn record(self, journal: &dyn Journal) -> Result<Vec<Answer>, Error> {
         let reasons: Vec<_> = self.entries.iter().map(not_triggered).collect();
-        let is_refused_whole = self.entries.is_empty();
+        let is_refused_whole = self.entries.is_empty() && self.bookmark.is_none();
         let mut entries = self.entries;
+        entries.extend(self.bookmark);
         entries.extend(self.refused);
         let recorded = match entries.is_empty() {
             true => Ok(Vec::new()),
@@ -118,7 +127,7 @@ impl Batch {
             recorded => recorded?,
         };
         let mut recorded = recorded.into_iter().zip(reasons);
-        let answer = |item: Item| match item.outcome {
+        let answer = |item: Result<(), Refusal>| match item {
             Err(refusal) => Ok(Answer::Refused(refusal.reason)),
             Ok(()) => match recorded.next() {
                 Some((Recorded::Accepted { id, .. }, _)) => Ok(Answer::Accepted(id)),
@@ -138,6 +147,6 @@ impl Batch {
 fn not_triggered(entry: &Entry) -> Option<&'static str> {
     match entry {
         Entry::NotTriggered { reason, .. } => Some(reason),
-        Entry::Event(_) | Entry::Refused(_) => None,
+        Entry::Event(_) | Entry::Bookmark { .. } | Entry::Refused(_) => None,
     }
 }

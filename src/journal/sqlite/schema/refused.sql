@@ -1,4 +1,4 @@
--- Version 2: what is needed to keep refused bodies, and to send them through again.
+-- Version 3: what is needed to keep refused bodies, and to send them through again.
 
 ALTER TABLE refused ADD COLUMN form TEXT NOT NULL DEFAULT 'events document';
 ALTER TABLE refused ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;

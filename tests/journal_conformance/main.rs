@@ -54,6 +54,7 @@ suite! {
         two_conflicting_events_are_both_known,
         a_batch_with_an_unknown_sink_writes_nothing,
         a_result_that_triggers_nothing_is_noted,
+        a_bookmark_is_written_with_its_batch_or_not_at_all,
         nothing_recorded_is_nothing;
     lanes:
         a_lane_keeps_the_order_of_commits,

@@ -32,6 +32,7 @@ statements! {
     insert_delivery: "INSERT INTO delivery (seq, event, subscription, sink, level, lane_key, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     insert_lane: "INSERT INTO lane (head, sink, level, due, key, phase, expires) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT DO NOTHING";
     insert_queue: "INSERT INTO queue (delivery, sink, key) VALUES (?1, ?2, ?3)";
+    write_bookmark: "INSERT INTO bookmark (source, text) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET text = excluded.text";
     insert_operation: "INSERT INTO operation (seq, received, source, reason, text) VALUES (?1, ?2, ?3, ?4, ?5)";
 
     find_identity: "SELECT event FROM identity WHERE key = ?1";

@@ -110,6 +110,8 @@ pub(super) struct OpenMessage {
     pub(super) members: Vec<i64>,
     pub(super) permit: Option<(String, Permit)>,
     pub(super) patience: Duration,
+    /// What stands for its text if none is saved.
+    pub(super) form: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]

@@ -47,7 +47,7 @@ statements! {
     lane_by_head: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head = ?1";
     lanes_of_event: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head BETWEEN ?1 AND ?2 AND head <> ?3 AND +sink = ?4 AND +due <= ?5 AND message IS NULL AND again IS NULL ORDER BY head";
     queued_of_event: "SELECT delivery FROM queue WHERE delivery BETWEEN ?1 AND ?2 AND +sink = ?3 AND +key = ?4 ORDER BY delivery";
-    open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3 WHERE head = ?1";
+    open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3, kept = ?4 WHERE head = ?1";
     claimed_delivery: "SELECT d.subscription, d.sink, d.event, e.id, e.text, e.first_delivery, e.deliveries FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
     saved_text: "SELECT text FROM message WHERE number = ?1 AND frozen = 1";
     saved_progress: "SELECT bytes FROM checkpoint WHERE message = ?1";

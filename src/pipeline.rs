@@ -82,14 +82,41 @@ impl Pipeline {
         let items = intake::items(body, framing, in_force.limits);
         let _places = self.places_for(items.len())?;
         let mut batch = Batch::default();
-        for item in items {
-            let entry = item.and_then(|item| match bringing {
-                Bringing::Events => event(&in_force, source, &item, now),
-                Bringing::Operations => operation(&in_force, source, &item, now),
-            });
-            batch.push(entry);
-        }
+        batch.add(&in_force, source, bringing, items, now);
         batch.record(&*self.journal).await
+    }
+
+    /// Takes several bodies of events that a source fetched, each a document of its own, with how
+    /// far it has read: the answers to each body's items, in order. All of it is durable, or
+    /// nothing.
+    ///
+    /// # Errors
+    /// The journal took nothing of it; the source should try again.
+    pub async fn take_fetched(
+        &self,
+        source: &Source,
+        bodies: &[&[u8]],
+        bookmark: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Answer>>, Error> {
+        let in_force = self.current.load_full();
+        let items: Vec<_> = bodies
+            .iter()
+            .map(|body| intake::items(body, Framing::Document, in_force.limits))
+            .collect();
+        let counts: Vec<_> = items.iter().map(Vec::len).collect();
+        let _places = self.places_for(counts.iter().sum())?;
+        let mut batch = Batch::default();
+        for items in items {
+            batch.add(&in_force, source, Bringing::Events, items, now);
+        }
+        batch.bookmark = bookmark.map(|text| Entry::Bookmark {
+            source: Arc::clone(&source.name),
+            text,
+        });
+        let mut answers = batch.record(&*self.journal).await?.into_iter();
+        let of_body = |count: usize| answers.by_ref().take(count).collect();
+        Ok(counts.into_iter().map(of_body).collect())
     }
 
     /// Room for so many items, or the answer to try again: waiting here would only move the queue
@@ -201,15 +228,35 @@ struct Batch {
     /// One per item: refused, or the next of `entries`.
     items: Vec<Result<(), Refusal>>,
     entries: Vec<Entry>,
+    /// Written behind them.
+    bookmark: Option<Entry>,
 }
 
 impl Batch {
+    fn add(
+        &mut self,
+        in_force: &InForce,
+        source: &Source,
+        bringing: Bringing,
+        items: Vec<Result<intake::Received, Refusal>>,
+        now: Timestamp,
+    ) {
+        for item in items {
+            let entry = item.and_then(|item| match bringing {
+                Bringing::Events => event(in_force, source, &item, now),
+                Bringing::Operations => operation(in_force, source, &item, now),
+            });
+            self.push(entry);
+        }
+    }
+
     fn push(&mut self, entry: Result<Entry, Refusal>) {
         self.items.push(entry.map(|entry| self.entries.push(entry)));
     }
 
-    async fn record(self, journal: &dyn Journal) -> Result<Vec<Answer>, Error> {
+    async fn record(mut self, journal: &dyn Journal) -> Result<Vec<Answer>, Error> {
         let reasons: Vec<_> = self.entries.iter().map(not_triggered).collect();
+        self.entries.extend(self.bookmark.take());
         let recorded = match self.entries.is_empty() {
             true => Vec::new(),
             false => journal.record(self.entries).await?,
@@ -235,6 +282,6 @@ impl Batch {
 fn not_triggered(entry: &Entry) -> Option<&'static str> {
     match entry {
         Entry::NotTriggered { reason, .. } => Some(reason),
-        Entry::Event(_) => None,
+        Entry::Event(_) | Entry::Bookmark { .. } => None,
     }
 }

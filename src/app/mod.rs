@@ -26,6 +26,7 @@ use crate::telemetry::Metrics;
 
 mod build;
 mod expire;
+mod fetch;
 mod listen;
 mod reload;
 mod sweep;
@@ -88,6 +89,7 @@ pub struct Running {
     cut: CancellationToken,
     dispatch: JoinHandle<()>,
     intake: JoinHandle<()>,
+    fetching: Arc<fetch::Fetching>,
     others: Vec<JoinHandle<()>>,
 }
 
@@ -131,18 +133,20 @@ async fn start_on(
     let access = Arc::new(ArcSwap::from_pointee(build::access(&config, address)));
 
     let (reload, asked) = mpsc::channel(1);
+    let metrics = Arc::new(Metrics::default());
+    let pipeline = Pipeline::new(
+        Arc::clone(&journal),
+        Arc::clone(&current),
+        config.server.limits.queue_max,
+    );
     let state = api::State {
-        pipeline: Pipeline::new(
-            Arc::clone(&journal),
-            Arc::clone(&current),
-            config.server.limits.queue_max,
-        ),
+        pipeline: pipeline.clone(),
         journal: Arc::clone(&journal),
         current: Arc::clone(&current),
         access: Arc::clone(&access),
         room: api::Room::new(config.server.limits.bodies_max),
         reload: reload.clone(),
-        metrics: Arc::new(Metrics::default()),
+        metrics: Arc::clone(&metrics),
         journal_file: journal_file(&config),
     };
     let stop_dispatch = CancellationToken::new();
@@ -193,7 +197,16 @@ async fn start_on(
             stop_dispatch.clone(),
         )));
     }
+    let fetching = Arc::new(fetch::Fetching::new(
+        pipeline,
+        Arc::clone(&current),
+        Arc::clone(&journal),
+        metrics,
+        stop_dispatch.clone(),
+    ));
+    fetching.follow(&config).await;
     let reloader = reload::Reloader {
+        fetching: Arc::clone(&fetching),
         origin,
         journal: Arc::clone(&journal),
         current,
@@ -217,6 +230,7 @@ async fn start_on(
         cut,
         dispatch,
         intake,
+        fetching,
         others,
     })
 }
@@ -256,7 +270,7 @@ impl Running {
         &self.reload
     }
 
-    /// Stops: nothing new is claimed; what is in flight ends within `server.drain` and is cut and
+    /// Stops: nothing new is fetched or claimed; what is in flight ends within `server.drain` and is cut and
     /// recorded unknown after it; intake stays open until then. Everything accepted is durable.
     pub async fn stop(self) {
         let Self {
@@ -267,6 +281,7 @@ impl Running {
             cut,
             mut dispatch,
             intake,
+            fetching,
             ..
         } = self;
         info!(
@@ -283,6 +298,7 @@ impl Running {
         // Requests under way are answered; a sender that is silent is not waited for.
         let _ = tokio::time::timeout(INTAKE_END, intake).await;
         cut.cancel();
+        fetching.ended().await;
         for other in self.others {
             let _ = other.await;
         }

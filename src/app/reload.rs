@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::watch::Watched;
-use super::{Error, Origin, bounds, build, listen, tls};
+use super::{Error, Origin, bounds, build, fetch, listen, tls};
 use crate::api::{Access, Report};
 use crate::clock;
 use crate::config::{self, Config, Loaded, Machine, Reader, Strictness};
@@ -21,6 +21,7 @@ use crate::journal::Journal;
 pub(super) struct Reloader {
     pub(super) origin: Origin,
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) fetching: Arc<fetch::Fetching>,
     pub(super) current: Current,
     pub(super) access: Arc<ArcSwap<Access>>,
     /// What handshakes are made with; `None` where there is no TLS.
@@ -106,6 +107,7 @@ impl Reloader {
         self.watched.also(&config);
         self.journal.bound(bounds(&config.journal));
         self.keeping.store(Arc::new(config.journal.clone()));
+        self.fetching.follow(&config).await;
         // Deliveries that were held for a sink that is back are due.
         self.journal.due_signal().notify_one();
 

@@ -51,7 +51,7 @@ pub use problem::{Place, Problem, Refused};
 pub use schema::schema;
 pub use server::Server;
 pub use sink::{Limit, Sink, SinkPolicy};
-pub use source::{Account, Source, SourceKind, Trust};
+pub use source::{Account, Source, Trust};
 pub use subscription::Subscription;
 pub use templates::Templates;
 pub use test::{Route, Test, TestEvent};

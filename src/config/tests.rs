@@ -220,7 +220,7 @@ fn a_sink_begins_with_the_defaults_of_its_kind() {
 fn a_sink_keeps_what_is_written() {
     let config = config(&format!(
         "{HOOK}order = 'none'\ntogether = true\nlane_patience = '1m'\nmax_backlog = 7\n\
-         overflow = 'digest'\nconcurrency = 3\nlanguage = 'zh'\ntitle = 't'\nbody = 'b'\n\
+         overflow = 'digest'\nconcurrency = 3\nlanguage = 'zh'\ntitle = 't'\nbody = '[1]'\n\
          retry = ['1s', '2s']\nlimit = {{ messages = 5, per = '1h' }}\n\
          [sink.chat]\nkind = 'dingtalk'\nwebhook = '${{env:WEBHOOK}}'\nlimit.messages = 5\n\
          retry = {{ first = '1s', factor = 3, longest = '9s', give_up_after = '1m' }}"
@@ -242,7 +242,7 @@ fn a_sink_keeps_what_is_written() {
         language: Language::Zh,
         templates: Templates {
             title: Some("t".into()),
-            body: Some("b".into()),
+            body: Some("[1]".into()),
             ..Templates::default()
         },
     };

@@ -134,24 +134,25 @@ pub fn decode(
         Shape::Unknown => return Err(Refusal::whole(unknown(object))),
     };
     draft.duplicate_keys |= duplicate_keys;
-    let kept = kept_bytes(object, received);
-    draft.original = Some(kept).filter(|kept| *kept != draft.compact().into_bytes());
+    let compact = draft.compact();
+    draft.original = match received {
+        Some(bytes) if !object.contains_key(PERSONAL_DATA) => {
+            (bytes != compact.as_bytes()).then(|| bytes.to_vec())
+        }
+        _ => Some(without_personal_data(object)).filter(|kept| *kept != compact.as_bytes()),
+    };
+    draft.text = Some(compact);
     Ok(draft)
 }
 
 /// Holds names and addresses of the account's contact; nothing that Herald does needs it.
 const PERSONAL_DATA: &str = "userInfo";
 
-/// The received bytes, personal data cut out.
-fn kept_bytes(object: &Object, received: Option<&[u8]>) -> Vec<u8> {
-    match received {
-        Some(bytes) if !object.contains_key(PERSONAL_DATA) => bytes.to_vec(),
-        _ => {
-            let mut object = object.clone();
-            object.remove(PERSONAL_DATA);
-            Value::Object(object).to_string().into_bytes()
-        }
-    }
+/// The item written compactly, personal data cut out.
+fn without_personal_data(object: &Object) -> Vec<u8> {
+    let mut object = object.clone();
+    object.remove(PERSONAL_DATA);
+    object.to_string().into_bytes()
 }
 
 fn unknown(object: &Object) -> String {

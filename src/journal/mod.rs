@@ -249,6 +249,14 @@ pub enum Entry {
         /// The reason word.
         reason: &'static str,
     },
+    /// How far a source has read. It is durable with the other entries of its batch or not at all,
+    /// so that a source which goes on from it reads nothing twice and passes nothing over.
+    Bookmark {
+        /// Name of the source, which has one bookmark: this one replaces the last.
+        source: Arc<str>,
+        /// Whatever its kind makes of it.
+        text: String,
+    },
 }
 
 /// An event with what follows from it.
@@ -311,7 +319,7 @@ pub enum Recorded {
         /// The first one's id.
         of: EventId,
     },
-    /// An operation result that triggered nothing was written.
+    /// An operation result that triggered nothing, or a bookmark, was written.
     Noted,
 }
 

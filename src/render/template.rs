@@ -107,6 +107,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Templates {
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Compiles the parts that are there.
     ///
     /// # Errors

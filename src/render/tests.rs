@@ -95,6 +95,7 @@ Request       r-1
 Subscription  ops
 Event         evt_00000000000000000000000000000001
 
+Open in the console
 http://localhost:8470/events/evt_00000000000000000000000000000001
 "
     );
@@ -110,7 +111,7 @@ fn and_in_chinese() {
     );
     assert_eq!(
         rendered.title,
-        "[WARN] AttachNetworkInterface 失败: eni-1 (cn-hangzhou)"
+        "[WARN] 绑定弹性网卡失败：eni-1（cn-hangzhou）"
     );
     assert!(
         rendered
@@ -118,6 +119,7 @@ fn and_in_chinese() {
             .contains("网卡未能绑定，已回到 Available（可用）状态。")
     );
     assert!(rendered.text.contains("弹性网卡  eni-1\n"));
+    assert!(rendered.text.contains("操作      AttachNetworkInterface\n"));
 }
 
 #[test]
@@ -136,7 +138,16 @@ fn several_events_read_as_a_list_with_a_summary() {
     assert!(
         rendered
             .text
-            .starts_with("2 events: 1 CRITICAL, 1 WARN\n\n[CRITICAL] ")
+            .starts_with("2 events: 1 CRITICAL, 1 WARN\n\nCRITICAL ECS Instance:Sy*stem")
+    );
+    let (overview, each) = rendered.text.split_once("\n\n[CRITICAL] ").unwrap();
+    assert!(
+        overview.ends_with("\nWARN AttachNetworkInterface failed: eni-1 (cn-hangzhou)"),
+        "{overview}"
+    );
+    assert!(
+        each.contains("\n[WARN] AttachNetworkInterface failed\n"),
+        "{each}"
     );
 }
 

@@ -54,6 +54,7 @@ suite! {
         two_conflicting_events_are_both_known,
         a_batch_with_an_unknown_sink_writes_nothing,
         a_result_that_triggers_nothing_is_noted,
+        a_bookmark_is_written_with_its_batch_or_not_at_all,
         nothing_recorded_is_nothing;
     lanes:
         a_lane_keeps_the_order_of_commits,
@@ -107,6 +108,9 @@ suite! {
         waiting_for_a_permit_is_not_counted,
         text_is_made_anew_until_it_may_have_arrived,
         text_is_frozen_by_an_unknown_outcome,
+        a_form_is_frozen_where_no_text_was_saved,
+        a_form_is_frozen_by_a_crash,
+        a_saved_text_stands_before_a_form,
         text_is_frozen_once_it_partly_arrived,
         progress_survives_attempts_and_restarts,
         saving_without_a_claim_is_stale,
@@ -131,6 +135,7 @@ suite! {
         a_replay_of_what_arrived_has_a_new_key,
         a_replay_goes_on_where_it_stopped,
         a_replay_after_an_unknown_sends_the_same_words,
+        a_replay_after_an_unknown_keeps_the_form,
         a_replay_joins_no_lane,
         a_replay_has_its_time_anew,
         a_second_replay_has_no_more_time_than_the_first,

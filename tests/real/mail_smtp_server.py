@@ -117,10 +117,10 @@ def deliver(server):
         mail = server.mails("ops@example.com")
         check(len(mail) == 1 and mail[0]["secure"], "the server had one mail, encrypted")
         check(
-            "失败" in mail[0]["subject"] and "AttachNetworkInterface" in mail[0]["subject"],
+            mail[0]["subject"] == "[WARN] 绑定弹性网卡失败：eni-00000001（cn-hangzhou）",
             f"mailparser decodes the Chinese subject: {mail[0]['subject']}",
         )
-        check("弹性网卡" in mail[0]["text"], "and the Chinese text")
+        check("操作      AttachNetworkInterface\n" in mail[0]["text"], "and the Chinese text")
         logins = [one for one in server.told if "auth" in one]
         check(logins and all(one["secure"] for one in logins), "no password crossed before TLS")
 

@@ -111,6 +111,10 @@ impl Look for MemoryJournal {
         Ok(page(found, filter.limit))
     }
 
+    async fn bookmark(&self, source: &str) -> Result<Option<String>, Error> {
+        Ok(self.open()?.bookmarks.get(source).cloned())
+    }
+
     async fn generation(&self, number: GenerationNo) -> Result<Option<GenerationRow>, Error> {
         let state = self.open()?;
         let place = usize::try_from(number.0 - 1).ok();

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) pauses: BTreeMap<SinkNo, Pause>,
     /// What people did, oldest first.
     pub(super) hands: Vec<Hand>,
+    /// How far sources have read, by name.
+    pub(super) bookmarks: BTreeMap<Arc<str>, String>,
     pub(super) bounds: Bounds,
     /// Bytes of the texts that are kept.
     pub(super) bytes: u64,
@@ -108,6 +110,8 @@ pub(super) struct OpenMessage {
     pub(super) members: Vec<i64>,
     pub(super) permit: Option<(String, Permit)>,
     pub(super) patience: Duration,
+    /// What stands for its text if none is saved.
+    pub(super) form: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -219,6 +223,10 @@ impl State {
                         reason,
                     },
                 );
+                Recorded::Noted
+            }
+            Entry::Bookmark { source, text } => {
+                self.bookmarks.insert(Arc::clone(source), text.clone());
                 Recorded::Noted
             }
         }

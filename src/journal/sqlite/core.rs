@@ -128,6 +128,27 @@ pub(super) const FROZEN: i64 = 4;
 /// `message` lists several members.
 pub(super) const MEMBERS: i64 = 8;
 
+/// While an attempt is open, above the bits: the name of what stands for a text that was not saved.
+const FORM_SHIFT: u32 = 8;
+
+/// The bits alone.
+pub(super) const fn bits_of(kept: i64) -> i64 {
+    kept & ((1 << FORM_SHIFT) - 1)
+}
+
+/// The integer of the form's name.
+pub(super) const fn form_of(kept: i64) -> Option<i64> {
+    match kept >> FORM_SHIFT {
+        0 => None,
+        name => Some(name),
+    }
+}
+
+/// The bits with the form of that name.
+pub(super) fn in_form(kept: i64, name: Option<i64>) -> i64 {
+    bits_of(kept) | name.unwrap_or(0) << FORM_SHIFT
+}
+
 /// Columns of [`Lane`], in the order that [`Lane::read`] expects.
 pub(super) const LANE_COLUMNS: &str = "head, sink, key, expires, charged, kills, since, \
      uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier";

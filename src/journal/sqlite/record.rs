@@ -82,6 +82,11 @@ fn write(core: &mut Core<'_>, entry: &Entry) -> Result<Recorded, Fault> {
             ])?;
             Ok(Recorded::Noted)
         }
+        Entry::Bookmark { source, text } => {
+            let source = intern(core, source)?;
+            core.sql.write_bookmark.execute(params![source, text])?;
+            Ok(Recorded::Noted)
+        }
     }
 }
 

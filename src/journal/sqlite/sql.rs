@@ -32,6 +32,7 @@ statements! {
     insert_delivery: "INSERT INTO delivery (seq, event, subscription, sink, level, lane_key, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     insert_lane: "INSERT INTO lane (head, sink, level, due, key, phase, expires) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT DO NOTHING";
     insert_queue: "INSERT INTO queue (delivery, sink, key) VALUES (?1, ?2, ?3)";
+    write_bookmark: "INSERT INTO bookmark (source, text) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET text = excluded.text";
     insert_operation: "INSERT INTO operation (seq, received, source, reason, text) VALUES (?1, ?2, ?3, ?4, ?5)";
 
     find_identity: "SELECT event FROM identity WHERE key = ?1";
@@ -46,7 +47,7 @@ statements! {
     lane_by_head: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head = ?1";
     lanes_of_event: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head BETWEEN ?1 AND ?2 AND head <> ?3 AND +sink = ?4 AND +due <= ?5 AND message IS NULL AND again IS NULL ORDER BY head";
     queued_of_event: "SELECT delivery FROM queue WHERE delivery BETWEEN ?1 AND ?2 AND +sink = ?3 AND +key = ?4 ORDER BY delivery";
-    open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3 WHERE head = ?1";
+    open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3, kept = ?4 WHERE head = ?1";
     claimed_delivery: "SELECT d.subscription, d.sink, d.event, e.id, e.text, e.first_delivery, e.deliveries FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
     saved_text: "SELECT text FROM message WHERE number = ?1 AND frozen = 1";
     saved_progress: "SELECT bytes FROM checkpoint WHERE message = ?1";

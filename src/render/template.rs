@@ -152,6 +152,8 @@ impl Templates {
         part: Part,
         context: &Context<'_>,
     ) -> Option<Result<String, TemplateError>> {
+        // Asking the library for what is not there costs a formatted error.
+        self.sources.get(&part)?;
         let template = self.environment.get_template(part.key()).ok()?;
         Some(rendered(part, &template, context).map_err(|(error, _)| error))
     }

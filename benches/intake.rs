@@ -1,5 +1,5 @@
 //! Accepted durable events a second over HTTP, beside a bare axum endpoint that parses the same
-//! bytes and forgets them. All in one run, rounds interleaved, so that ratios hold where absolute
+//! bytes and forgets them, and beside the journal alone, fed from memory. All in one run, rounds interleaved, so that ratios hold where absolute
 //! figures do not.
 //!
 //! `cargo bench --bench intake [-- --seconds 5 --rounds 3]`
@@ -12,6 +12,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
+    clippy::cast_precision_loss,
     reason = "a bench ends where something is not as it must be, and reads the clock"
 )]
 
@@ -22,8 +23,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use herald::journal::Journal;
+use peers::entry::{entry, open};
+use peers::log::{Log, quantile};
+use peers::pace::{About, Sender};
 use peers::{Client, Process, event, runtime};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 const BATCH: usize = 100;
 
@@ -43,23 +49,36 @@ fn main() {
 
 async fn compare(length: Duration, rounds: u64) {
     println!(
-        "{:<34} {:>10} {:>10} {:>10}",
-        "events/s", "round", "bare", "ratio"
+        "{:<30} {:>9} {:>9} {:>7} {:>13} {:>7}",
+        "events a second", "Herald", "bare", "ratio", "journal alone", "ratio"
     );
     let cases = [(1, 1), (64, 1), (512, 1), (8, BATCH)];
     let mut ratios = vec![Vec::new(); cases.len()];
     for round in 1..=rounds {
+        let mut full = 0.0;
         for ((connections, batch), ratios) in cases.into_iter().zip(&mut ratios) {
             let bare = Process::beside("--bare");
             let ceiling = load(bare.address, connections, batch, length).await;
             drop(bare);
+            let alone = journal_alone(connections, batch, length).await;
             let herald = Herald::start().await;
             let measured = load(herald.process.address, connections, batch, length).await;
             let what = format!("{connections} connections, {batch} a body");
             let ratio = measured / ceiling;
             ratios.push(ratio);
-            println!("{what:<34} {measured:>10.0} {ceiling:>10.0} {ratio:>10.2}   (round {round})");
+            println!(
+                "{what:<30} {measured:>9.0} {ceiling:>9.0} {ratio:>7.2} {alone:>13.0} {:>7.2}   (round {round})",
+                measured / alone
+            );
+            if (connections, batch) == (64, 1) {
+                full = measured;
+            }
         }
+        let (median, p99) = at_half(full, length).await;
+        println!(
+            "answers at half of it            p50 {median:.2} ms, p99 {p99:.2} ms, {:.1} times   (round {round})",
+            p99 / median
+        );
     }
     for ((connections, batch), mut ratios) in cases.into_iter().zip(ratios) {
         ratios.sort_by(f64::total_cmp);
@@ -144,14 +163,18 @@ async fn load(address: SocketAddr, connections: usize, batch: usize, length: Dur
             Arc::clone(&stop),
         )));
     }
+    counted(tasks, &stop, length).await
+}
+
+async fn counted(tasks: Vec<JoinHandle<u64>>, stop: &AtomicBool, length: Duration) -> f64 {
     let started = Instant::now();
     tokio::time::sleep(length).await;
     stop.store(true, Ordering::Relaxed);
-    let mut answered = 0;
+    let mut done = 0;
     for task in tasks {
-        answered += task.await.unwrap();
+        done += task.await.unwrap();
     }
-    answered as f64 / started.elapsed().as_secs_f64()
+    done as f64 / started.elapsed().as_secs_f64()
 }
 
 async fn post(
@@ -162,8 +185,9 @@ async fn post(
 ) -> u64 {
     let mut answered = 0;
     while !stop.load(Ordering::Relaxed) {
-        let body: Vec<String> = (0..batch)
-            .map(|_| event(next.fetch_add(1, Ordering::Relaxed)))
+        let first = next.fetch_add(batch as u64, Ordering::Relaxed);
+        let body: Vec<String> = (first..first + batch as u64)
+            .map(|number| event(number, number))
             .collect();
         let kind = "application/x-ndjson";
         let (status, answer) = client.post("/v1/events", kind, &body.join("\n")).await;
@@ -171,4 +195,46 @@ async fn post(
         answered += batch as u64;
     }
     answered
+}
+
+/// Events a second that the journal alone takes from so many tasks.
+async fn journal_alone(callers: usize, batch: usize, length: Duration) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, rules) = open(folder.path().join("journal.db")).await;
+    let next = Arc::new(AtomicU64::new(1));
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for _ in 0..callers {
+        let (journal, rules) = (Arc::clone(&journal), rules.clone());
+        let (next, stop) = (Arc::clone(&next), Arc::clone(&stop));
+        tasks.push(tokio::spawn(async move {
+            let mut recorded = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let first = next.fetch_add(batch as u64, Ordering::Relaxed);
+                let entries = (first..first + batch as u64).map(|n| entry(&rules, n.into()));
+                recorded += journal.record(entries.collect()).await.unwrap().len() as u64;
+            }
+            recorded
+        }));
+    }
+    let rate = counted(tasks, &stop, length).await;
+    journal.close().await;
+    rate
+}
+
+/// Answer times at half of `full`: median and 99 of 100, in milliseconds.
+async fn at_half(full: f64, length: Duration) -> (f64, f64) {
+    let herald = Herald::start().await;
+    let log = Log::new(4_000_000);
+    let sender = Sender {
+        address: herald.process.address,
+        path: "/v1/events",
+        about: About::Each,
+        log: Arc::clone(&log),
+        next: Arc::new(AtomicU64::new(1)),
+    };
+    sender.paced(64, full / 2.0, length / 4).await;
+    let sent = sender.paced(64, full / 2.0, length).await;
+    let times = log.answer_times(sent.numbers);
+    (quantile(&times, 0.5), quantile(&times, 0.99))
 }

@@ -15,29 +15,30 @@
 //! A figure means something only as a ratio to the others of its round.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
     reason = "a benchmark that cannot run has nothing to say"
 )]
 
+mod peers;
+
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use herald::journal::sqlite::SqliteJournal;
 use herald::journal::{
-    ClaimRequest, Claimed, Entry, EventEntry, Generation, Identity, Journal, Next, Planned, Room,
-    Rules, Saved, SettledItem, Settlement,
+    ClaimRequest, Claimed, Entry, Generation, Journal, Next, Room, Saved, SettledItem, Settlement,
 };
-use herald_model::event::Level;
-use herald_model::{Addressee, Event, EventId, Outcome, Signal};
+use herald_model::{Outcome, Signal};
 use jiff::Timestamp;
-use uuid::Uuid;
+use peers::entry::{TEXT_BYTES, entry, open, start};
 
 const GROUP: usize = 64;
 const ROUNDS: usize = 3;
-const TEXT_BYTES: usize = 1_024;
 const EVENTS: usize = 64_000;
 
 fn main() {
@@ -233,68 +234,8 @@ async fn settle(journal: &SqliteJournal, claimed: Vec<Claimed>, now: Timestamp) 
     }
 }
 
-async fn open(path: PathBuf) -> (Arc<SqliteJournal>, Generation) {
-    let journal = SqliteJournal::open(path, start()).unwrap();
-    let rules = Rules {
-        since: start(),
-        subscriptions: vec![(Arc::from("all"), Arc::from("{}"))],
-        sinks: vec![Arc::from("hook")],
-    };
-    let rules = journal.begin(rules).await.unwrap();
-    (Arc::new(journal), rules)
-}
-
 fn entries(rules: &Generation, group: usize) -> Vec<Entry> {
     (group * GROUP..(group + 1) * GROUP)
         .map(|n| entry(rules, n as u128 + 1))
         .collect()
-}
-
-/// An event as an ENI operation makes it: two identities, one subscription, one delivery.
-fn entry(rules: &Generation, n: u128) -> Entry {
-    // Identities are hashes; a multiplication scatters them as well.
-    let scatter =
-        |seed: u128| Identity((n + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-    let mut text =
-        format!(r#"{{"id":"{n:032x}","content":{{"eniId":"eni-{n}","requestId":"r-{n}","#);
-    let fill = TEXT_BYTES - text.len() - 8;
-    text.push_str(&format!(r#""x":"{}"}}}}"#, "x".repeat(fill)));
-    let text: Arc<str> = Arc::from(text);
-    let now = start();
-    Entry::Event(Box::new(EventEntry {
-        event: Event {
-            id: EventId::from_uuid(Uuid::from_u128(n)),
-            text: Arc::clone(&text),
-            sender_id: None,
-            product: String::new(),
-            name: String::new(),
-            level: Level::Info,
-            user_id: String::new(),
-            region_id: String::new(),
-            resource_id: None,
-            occurred_at: now,
-            received_at: now,
-            source: "bench".to_owned(),
-            addressee: Addressee::User(String::new()),
-            eni: None,
-        },
-        text_in_conflict: text,
-        original: None,
-        identities: vec![scatter(0), scatter(1 << 64)],
-        fingerprint: 1,
-        dedup_window: Duration::from_secs(86_400),
-        generation: rules.number,
-        matched: vec![rules.subscriptions[0]],
-        deliveries: vec![Planned {
-            subscription: rules.subscriptions[0],
-            sink: rules.sinks[0],
-            lane: None,
-            level: Level::Info,
-            expires_at: now + Duration::from_secs(86_400),
-        }],
-    }))
-}
-
-fn start() -> Timestamp {
-    Timestamp::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }

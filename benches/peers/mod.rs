@@ -3,6 +3,10 @@
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
+pub(crate) mod entry;
+pub(crate) mod log;
+pub(crate) mod pace;
+
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -158,10 +162,10 @@ pub(crate) fn content_length(head: &[u8]) -> usize {
         .map_or(0, |(_, length)| length.trim().parse().unwrap())
 }
 
-/// The event with this number, of the size that one has.
-pub(crate) fn event(number: u64) -> String {
+/// The event with this number about the resource with that one, of the size that one has.
+pub(crate) fn event(number: u64, resource: u64) -> String {
     format!(
-        r#"{{"ver":"1.0","id":"7C1D2E90-5A44-4B1E-9A33-{number:012}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1690700000000030:eni/eni-8vb{number:017}","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1690700000000030","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-8vb{number:017}","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"59701492-0000-4000-8000-{number:012}"}}}}"#
+        r#"{{"ver":"1.0","id":"7C1D2E90-5A44-4B1E-9A33-{number:012}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1690700000000030:eni/eni-8vb{resource:017}","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1690700000000030","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-8vb{resource:017}","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"59701492-0000-4000-8000-{number:012}"}}}}"#
     )
 }
 

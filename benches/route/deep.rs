@@ -3,8 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::peers::log::quantile;
+use crate::peers::pace::{About, Sender};
 use crate::peers::{Client, Process};
-use crate::{Bench, quantile, sender, settled};
+use crate::{Bench, sender, settled};
 
 /// Deliveries beside which the drain of many is compared: an empty journal's.
 const FEW: u64 = 100_000;
@@ -22,7 +24,7 @@ pub(crate) async fn run(waiting: u64) {
     let none = bench.router.resident_mib();
 
     order(&bench, "pause").await;
-    let deep = crate::pace::Sender {
+    let deep = Sender {
         address: bench.router.address,
         ..deep
     };
@@ -70,6 +72,24 @@ pub(crate) async fn run(waiting: u64) {
     );
 }
 
+/// The same number in one lane: they are all about one resource.
+pub(crate) async fn in_one_lane(waiting: u64) {
+    let bench = Bench::start("64 GiB").await;
+    let alone = latency(&bench).await;
+    order(&bench, "pause").await;
+    let deep = Sender {
+        about: About::One,
+        ..sender(bench.router.address, "/v1/sources/deep/events", &bench.deep)
+    };
+    deep.in_batches(waiting, 500).await;
+    order(&bench, "resume").await;
+    let beside = latency(&bench).await;
+    println!(
+        "  others beside as many in one lane       p50 {:.2} ms, p99 {:.2} ms; without them p50 {:.2} ms, p99 {:.2} ms",
+        beside.0, beside.1, alone.0, alone.1
+    );
+}
+
 /// Latency of the other sink's events, p50 and p99 in milliseconds.
 async fn latency(bench: &Bench) -> (f64, f64) {
     let live = bench.live();
@@ -82,7 +102,7 @@ async fn latency(bench: &Bench) -> (f64, f64) {
 }
 
 /// The rate at which so many leave that waited.
-async fn drain(bench: &Bench, deep: &crate::pace::Sender, count: u64) -> f64 {
+async fn drain(bench: &Bench, deep: &Sender, count: u64) -> f64 {
     order(bench, "pause").await;
     deep.in_batches(count, 500).await;
     let before = bench.deep.arrivals();

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::pace::{Sender, Sent};
 use crate::peers::Client;
-use crate::receiver::{self, Log};
-use crate::{Bench, CONNECTIONS, fdatasync, quantile, sender, settled};
+use crate::peers::log::{Log, quantile};
+use crate::peers::pace::{Sender, Sent};
+use crate::{Bench, CONNECTIONS, fdatasync, receiver, sender, settled};
 
 /// How long a rate is tried before the one that is confirmed.
 const TRIAL: Duration = Duration::from_secs(8);

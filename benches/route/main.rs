@@ -28,7 +28,6 @@ mod peers;
 
 mod deep;
 mod full;
-mod pace;
 mod receiver;
 
 use std::io::Write;
@@ -38,9 +37,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use pace::Sender;
 use peers::Process;
-use receiver::Log;
+use peers::log::Log;
+use peers::pace::{About, Sender};
 
 /// Connections that post at a time.
 const CONNECTIONS: u64 = 64;
@@ -65,6 +64,7 @@ fn main() {
         }
         if waiting > 0 {
             deep::run(waiting).await;
+            deep::in_one_lane(waiting).await;
         }
     });
 }
@@ -101,22 +101,10 @@ fn sender(address: SocketAddr, path: &'static str, log: &Arc<Log>) -> Sender {
     Sender {
         address,
         path,
+        about: About::Each,
         log: Arc::clone(log),
         next: Arc::new(AtomicU64::new(1)),
     }
-}
-
-/// The part `share` of sorted microseconds, in milliseconds.
-fn quantile(sorted: &[u64], share: f64) -> f64 {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place in a list"
-    )]
-    let place = (sorted.len() as f64 * share) as usize;
-    sorted
-        .get(place.min(sorted.len().saturating_sub(1)))
-        .map_or(f64::NAN, |micros| *micros as f64 / 1e3)
 }
 
 /// The median time that syncing one small record takes.

@@ -6,8 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::peers::{Client, event};
-use crate::receiver::Log;
+use super::log::Log;
+use super::{Client, event};
+
+/// Which resource events are about.
+#[derive(Clone, Copy)]
+pub(crate) enum About {
+    /// Each about its own.
+    Each,
+    /// All about one.
+    One,
+}
 
 /// Where to post, and what is noted of it.
 #[derive(Clone)]
@@ -15,6 +24,7 @@ pub(crate) struct Sender {
     pub(crate) address: SocketAddr,
     pub(crate) path: &'static str,
     pub(crate) log: Arc<Log>,
+    pub(crate) about: About,
     /// Number of the next event; never used twice in one journal.
     pub(crate) next: Arc<AtomicU64>,
 }
@@ -111,7 +121,9 @@ impl Sender {
                     if from >= last {
                         break;
                     }
-                    let body: Vec<String> = (from..(from + batch).min(last)).map(event).collect();
+                    let body: Vec<String> = (from..(from + batch).min(last))
+                        .map(|number| sender.event(number))
+                        .collect();
                     let kind = "application/x-ndjson";
                     loop {
                         match client.post(sender.path, kind, &body.join("\n")).await {
@@ -136,11 +148,19 @@ impl Sender {
         }
     }
 
+    fn event(&self, number: u64) -> String {
+        match self.about {
+            About::Each => event(number, number),
+            About::One => event(number, 1),
+        }
+    }
+
     async fn one(&self, client: &mut Client, since: Instant) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let event = event(number);
+        let event = self.event(number);
         self.log.sends(number, since);
         let (status, answer) = client.post(self.path, "application/json", &event).await;
+        self.log.answers(number);
         assert!(
             status == 200 || status == 204,
             "{status}: {}",

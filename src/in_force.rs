@@ -1,6 +1,6 @@
 //! The configuration in force: everything that the stages read, swapped as a whole at one instant.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub struct InForce {
     /// Subscriptions in the file's order.
     pub subscriptions: Subscriptions,
     /// Ways out.
-    pub sinks: HashMap<SinkNo, Arc<WayOut>>,
+    pub sinks: BTreeMap<SinkNo, Arc<WayOut>>,
 }
 
 /// One configured way in, as the pipeline sees it.

@@ -35,7 +35,11 @@ pub struct Pipeline {
     places: Arc<Semaphore>,
     places_max: usize,
     tally: Arc<Tally>,
+    ids: Ids,
 }
+
+/// Where the ids of events come from.
+pub type Ids = Arc<dyn Fn() -> EventId + Send + Sync>;
 
 /// What a body holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +96,15 @@ impl Pipeline {
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
             tally: Arc::default(),
+            ids: Arc::new(|| EventId::from_uuid(Uuid::now_v7())),
         }
+    }
+
+    /// The same with ids from elsewhere, for tests that are to be repeated exactly.
+    #[must_use]
+    pub fn with_ids(mut self, ids: Ids) -> Self {
+        self.ids = ids;
+        self
     }
 
     /// Takes a body from `source`: one answer per item, in order. A bad item never takes the
@@ -112,12 +124,7 @@ impl Pipeline {
         let items = intake::items(body, framing.clone(), in_force.limits);
         let _places = self.places_for(items.len())?;
         let mut batch = Batch::default();
-        let taking = Taking {
-            in_force: &in_force,
-            source,
-            bringing,
-            now,
-        };
+        let taking = self.taking(&in_force, source, bringing, now);
         batch.add(&taking, body, &framing, items);
         self.tally.count(&source.name, &batch.refused_classes());
         batch.record(&*self.journal).await
@@ -140,12 +147,7 @@ impl Pipeline {
         let items = intake::items(body, framing.clone(), in_force.limits);
         let _places = self.places_for(items.len())?;
         let mut batch = Batch::default();
-        let taking = Taking {
-            in_force: &in_force,
-            source,
-            bringing,
-            now,
-        };
+        let taking = self.taking(&in_force, source, bringing, now);
         batch.add(&taking, body, &framing, items);
         batch.forget_refused();
         batch.record(&*self.journal).await
@@ -172,12 +174,7 @@ impl Pipeline {
         let counts: Vec<_> = items.iter().map(Vec::len).collect();
         let _places = self.places_for(counts.iter().sum())?;
         let mut batch = Batch::default();
-        let taking = Taking {
-            in_force: &in_force,
-            source,
-            bringing: Bringing::Events,
-            now,
-        };
+        let taking = self.taking(&in_force, source, Bringing::Events, now);
         for (body, items) in bodies.iter().zip(items) {
             batch.add(&taking, body, &Framing::Document, items);
         }
@@ -203,12 +200,7 @@ impl Pipeline {
         let in_force = self.current.load_full();
         let items = intake::items(body, framing.clone(), in_force.limits);
         let mut batch = Batch::default();
-        let taking = Taking {
-            in_force: &in_force,
-            source,
-            bringing,
-            now,
-        };
+        let taking = self.taking(&in_force, source, bringing, now);
         batch.add(&taking, body, framing, items);
         batch.refused_classes().is_empty()
     }
@@ -233,6 +225,22 @@ impl Pipeline {
         self.tally.counts()
     }
 
+    fn taking<'a>(
+        &'a self,
+        in_force: &'a InForce,
+        source: &'a Source,
+        bringing: Bringing,
+        now: Timestamp,
+    ) -> Taking<'a> {
+        Taking {
+            in_force,
+            source,
+            bringing,
+            ids: &self.ids,
+            now,
+        }
+    }
+
     /// Room for so many items, or the answer to try again: waiting here would only move the queue
     /// into memory.
     fn places_for(&self, items: usize) -> Result<SemaphorePermit<'_>, Error> {
@@ -250,29 +258,20 @@ thread_local! {
 }
 
 /// decode ► match ► plan.
-fn event(
-    in_force: &InForce,
-    source: &Source,
-    item: &intake::Received,
-    now: Timestamp,
-) -> Result<Entry, Refusal> {
+fn event(taking: &Taking<'_>, item: &intake::Received) -> Result<Entry, Refusal> {
     let draft = intake::decode(&item.value, item.duplicate_keys, item.bytes.as_deref())?;
-    planned(in_force, source, draft, now)
+    planned(taking, draft)
 }
 
 /// decode ► trigger ► match ► plan.
-fn operation(
-    in_force: &InForce,
-    source: &Source,
-    item: &intake::Received,
-    now: Timestamp,
-) -> Result<Entry, Refusal> {
+fn operation(taking: &Taking<'_>, item: &intake::Received) -> Result<Entry, Refusal> {
     let result = intake::decode_operation(&item.value)?;
-    match trigger(&result, &item.value, |account| in_force.announces(account))? {
-        Triggered::Event(draft) => planned(in_force, source, *draft, now),
+    let announces = |account: &str| taking.in_force.announces(account);
+    match trigger(&result, &item.value, announces)? {
+        Triggered::Event(draft) => planned(taking, *draft),
         Triggered::Nothing(reason) => Ok(Entry::NotTriggered {
-            received_at: now,
-            source: Arc::clone(&source.name),
+            received_at: taking.now,
+            source: Arc::clone(&taking.source.name),
             operation: item.value.to_string(),
             reason: reason.as_str(),
         }),
@@ -280,13 +279,9 @@ fn operation(
 }
 
 /// match ► plan.
-fn planned(
-    in_force: &InForce,
-    source: &Source,
-    draft: Draft,
-    now: Timestamp,
-) -> Result<Entry, Refusal> {
-    let sealed = draft.seal(EventId::from_uuid(Uuid::now_v7()), &source.name, now);
+fn planned(taking: &Taking<'_>, draft: Draft) -> Result<Entry, Refusal> {
+    let (in_force, source) = (taking.in_force, taking.source);
+    let sealed = draft.seal((taking.ids)(), &source.name, taking.now);
     source.admits(&sealed)?;
     let matched =
         SCRATCH.with_borrow_mut(|scratch| in_force.subscriptions.matching(&sealed.event, scratch));
@@ -301,7 +296,7 @@ fn planned(
             .iter()
             .map(|subscription| subscription.number)
             .collect(),
-        deliveries: plan::plan(&sealed.event, &matched, now),
+        deliveries: plan::plan(&sealed.event, &matched, taking.now),
         event: sealed.event,
     })))
 }

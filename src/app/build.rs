@@ -56,7 +56,7 @@ pub(super) async fn in_force(
         .console_url
         .as_ref()
         .map_or(console_url, |url| url.as_str());
-    let mut ways_out = HashMap::new();
+    let mut ways_out = BTreeMap::new();
     for (settings, sink) in config.sinks.iter().zip(sinks) {
         let Some(number) = numbers.get(&*settings.name).copied() else {
             continue;

@@ -215,8 +215,9 @@ async fn settle(journal: &dyn Journal, settlement: Settlement, cut: &Cancellatio
             return;
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            biased;
             () = cut.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
         }
         pause = (pause * 2).min(longest);
     }

@@ -118,7 +118,9 @@ impl Dispatcher {
         while !stop.is_cancelled() {
             let pause = self.claim_what_is_due(&mut attempts, &cut).await;
             let due = self.journal.due_signal();
+            // In this order, so that what happens follows from what there is and from nothing else.
             tokio::select! {
+                biased;
                 () = due.notified() => {}
                 () = self.in_flight.freed.notified() => {}
                 () = tokio::time::sleep(pause) => {}

@@ -1,6 +1,6 @@
 //! Dispatching over the memory journal, with sinks that do what a test says.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -151,7 +151,7 @@ async fn bench_of(outs: Vec<Out>) -> Bench {
     };
     let generation = journal.begin(rules).await.unwrap();
     let mut to = Vec::new();
-    let mut ways_out = HashMap::new();
+    let mut ways_out = BTreeMap::new();
     for (out, number) in outs.into_iter().zip(&generation.sinks) {
         to.push(Target {
             sink: *number,

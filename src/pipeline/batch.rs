@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Answer, Bringing, event, operation};
+use super::{Answer, Bringing, Ids, event, operation};
 use crate::in_force::{InForce, Source};
 use crate::intake::{self, Class, Framing, Kept, Refusal};
 use crate::journal::{Entry, Error, Journal, Recorded, RefusedEntry};
@@ -30,6 +30,7 @@ pub(super) struct Taking<'a> {
     pub(super) in_force: &'a InForce,
     pub(super) source: &'a Source,
     pub(super) bringing: Bringing,
+    pub(super) ids: &'a Ids,
     pub(super) now: Timestamp,
 }
 
@@ -48,8 +49,8 @@ pub(super) struct Batch {
 impl Taking<'_> {
     fn entry(&self, item: &intake::Received) -> Result<Entry, Refusal> {
         match self.bringing {
-            Bringing::Events => event(self.in_force, self.source, item, self.now),
-            Bringing::Operations => operation(self.in_force, self.source, item, self.now),
+            Bringing::Events => event(self, item),
+            Bringing::Operations => operation(self, item),
         }
     }
 }

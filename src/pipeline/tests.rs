@@ -1,6 +1,6 @@
 //! Bodies in, answers out, over the memory journal.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -63,7 +63,7 @@ async fn bench() -> Bench {
         announcing: HashSet::from([ACCOUNT.to_owned()]),
         sources: HashMap::new(),
         subscriptions: Subscriptions::new(vec![subscription]),
-        sinks: HashMap::new(),
+        sinks: BTreeMap::new(),
     };
     let current = Arc::new(ArcSwap::from_pointee(in_force));
     let pipeline = Pipeline::new(Arc::clone(&journal) as Arc<dyn Journal>, current, 1_000);

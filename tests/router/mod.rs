@@ -8,7 +8,7 @@
     reason = "each test file uses its part, and a test ends where something is not as it must be"
 )]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Router {
             announcing: HashSet::from([ACCOUNT.to_owned()]),
             sources: HashMap::from([("cloud".to_owned(), Arc::new(source))]),
             subscriptions: Subscriptions::new(vec![]),
-            sinks: HashMap::new(),
+            sinks: BTreeMap::new(),
         };
         let current = Arc::new(ArcSwap::from_pointee(in_force));
         let access = Access {

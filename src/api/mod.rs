@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::dispatch::Tally;
 use crate::in_force::Current;
 use crate::journal::Journal;
 use crate::pipeline::Pipeline;
@@ -59,6 +60,8 @@ pub struct State {
     pub reload: Reload,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// How attempts ended.
+    pub attempts: Arc<Tally>,
     /// Where the journal is.
     pub journal_file: std::path::PathBuf,
 }

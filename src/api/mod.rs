@@ -96,7 +96,7 @@ pub fn router(state: State) -> Router {
         .route("/v1/sinks/{name}/test", post(sinks::test))
         .route("/v1/sinks/{name}/pause", post(sinks::pause))
         .route("/v1/sinks/{name}/resume", post(sinks::resume))
-        .route("/openapi.json", get(operate::not_built))
+        .route("/openapi.json", get(operate::openapi))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State as Extract;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
@@ -116,10 +116,10 @@ async fn facts(state: &State) -> Result<Facts, Problem> {
     })
 }
 
-/// A route of the contract whose machinery is not there.
-pub(super) async fn not_built(uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::NOT_IMPLEMENTED,
-        format!("`{}` is not in this build", uri.path()),
-    )
+/// `GET /openapi.json`: the description of these routes, which `tests/openapi.rs` compares with
+/// them.
+pub(super) async fn openapi() -> impl IntoResponse {
+    let json = HeaderValue::from_static("application/json");
+    let description = include_str!("../../docs/openapi.json");
+    ([(header::CONTENT_TYPE, json)], description)
 }

@@ -18,6 +18,7 @@ mod limits;
 mod looking;
 mod messages;
 mod recording;
+mod refused;
 mod retention;
 mod room;
 mod settling;
@@ -171,4 +172,11 @@ suite! {
         a_repeat_of_what_waits_is_known_after_room_was_made,
         operations_go_in_their_turn,
         a_bound_can_be_raised;
+    refused:
+        a_refused_body_is_kept_and_found,
+        the_oldest_of_a_source_goes_first,
+        large_bodies_take_a_share_at_most,
+        where_room_is_scarce_no_refused_body_is_kept,
+        what_was_taken_leaves_and_who_asked_is_noted,
+        refused_bodies_are_kept_no_longer_than_events;
 }

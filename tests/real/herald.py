@@ -158,6 +158,12 @@ class Herald:
         except urllib.error.HTTPError as error:
             raise Wrong(f"{path} answered {error.code}: {error.read().decode()}") from error
 
+    def text(self, path):
+        """What a GET answers, as text."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(self.url + path, timeout=PATIENCE) as answer:
+            return answer.read().decode()
+
     def send(self, event):
         """Posts one event and gives Herald's id of it."""
         result = self.ask("/v1/events", event)["results"][0]

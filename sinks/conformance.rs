@@ -348,6 +348,27 @@ async fn every_attempt_bears_the_same_key() {
 }
 
 #[tokio::test]
+async fn a_form_makes_the_same_body_again() {
+    for kind in ALL {
+        let far = far(kind, Part::Accepts).await;
+        let sink = far.sink(kind, "");
+        let notification = notification();
+        let (message, items) = (notification.message, &notification.items);
+        if let Some(form) = sink.form() {
+            let body = sink.body(message, items);
+            assert!(body.is_some(), "{}", kind.name);
+            assert_eq!(sink.body_in(form, message, items), body, "{}", kind.name);
+        }
+        assert_eq!(
+            sink.body_in("no form", message, items),
+            None,
+            "{}",
+            kind.name
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_attempt_that_was_dropped_disturbs_no_later_one() {
     for kind in ALL {
         let far = far(kind, Part::Accepts).await;

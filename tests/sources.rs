@@ -132,6 +132,12 @@ async fn bad_lines_cost_no_good_one_and_a_reload_moves_the_source() {
         "{metrics}"
     );
 
+    let (_, refused) = herald.get("/v1/refused").await;
+    let refused = refused.to_string();
+    for words in ["not JSON", "line_max", "foreign-account"] {
+        assert!(refused.contains(words), "{words}\n{refused}");
+    }
+
     // Gone from the configuration, it is read no more.
     fs::write(
         herald.path("config.toml"),

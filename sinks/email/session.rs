@@ -4,7 +4,10 @@
 //! a refused recipient, aborts all recipients for one, and bounds nothing but the TCP connect. Here
 //! every step knows its place, so a reply, a cut or a time-out gets the verdict that belongs there.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -36,6 +39,8 @@ pub(super) struct Server {
     /// Absent without encryption.
     pub(super) tls: Option<TlsParameters>,
     pub(super) hello: ClientId,
+    /// How long to wait for each address of the server.
+    pub(super) dial_at_most: Duration,
     pub(super) credentials: Option<Credentials>,
 }
 
@@ -135,16 +140,14 @@ impl Server {
         };
         let dialled = async {
             let address = (self.host.as_str(), self.port);
-            let addresses: Vec<_> = tokio::net::lookup_host(address)
-                .await
-                .map_err(|cause| {
-                    std::io::Error::other(Unknown {
-                        name: self.host.clone(),
-                        cause,
-                    })
-                })?
-                .collect();
-            let stream = TcpStream::connect(addresses.as_slice()).await?;
+            let found = tokio::net::lookup_host(address).await;
+            let found = found.map_err(|cause| {
+                std::io::Error::other(Unknown {
+                    name: self.host.clone(),
+                    cause,
+                })
+            })?;
+            let stream = dial_any(found, self.dial_at_most).await?;
             // lettre writes a text and its final dot apart; without this the dot waits for the
             // delayed acknowledgement of the text, 40 ms for every mail.
             stream.set_nodelay(true)?;
@@ -155,6 +158,23 @@ impl Server {
             Verdict::Later(format!("while {}: {words}", doing(Step::Connect)))
         })
     }
+}
+
+/// A connection to the first of `addresses` that takes one within `each`. A server whose name has
+/// an address that nobody answers at, as often with IPv6, is reached by the others.
+async fn dial_any(
+    addresses: impl Iterator<Item = SocketAddr>,
+    each: Duration,
+) -> std::io::Result<TcpStream> {
+    let mut last = std::io::Error::from(ErrorKind::NotFound);
+    for address in addresses {
+        match tokio::time::timeout(each, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
 }
 
 impl Session {
@@ -231,5 +251,31 @@ impl Session {
             },
             Err(error) => Err((verdict(&error, step, false), is_reply(&error))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_nobody_answers_at_is_passed() {
+        // A queue for one connection, which is taken: the next ones are not answered.
+        let deaf = TcpSocket::new_v4().unwrap();
+        deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let deaf = deaf.listen(0).unwrap();
+        let deaf_address = deaf.local_addr().unwrap();
+        let _taken = TcpStream::connect(deaf_address).await.unwrap();
+        let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live_address = live.local_addr().unwrap();
+        let each = Duration::from_millis(200);
+        let stream = dial_any([deaf_address, live_address].into_iter(), each)
+            .await
+            .unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live_address);
+        let none = dial_any([deaf_address].into_iter(), each).await;
+        assert_eq!(none.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }

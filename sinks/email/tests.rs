@@ -199,6 +199,7 @@ async fn mails_look_as_they_did() {
         text: "弹性网卡没有挂载：它仍是 Available。\n\n地域：cn-hangzhou".to_owned(),
         html: Some("<table><tr><td>地域</td><td>cn-hangzhou</td></tr></table>".to_owned()),
         body: None,
+        form: None,
         link: None,
         failure: None,
     };

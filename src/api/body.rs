@@ -87,6 +87,11 @@ pub(super) struct NotTaken {
 }
 
 impl NotTaken {
+    /// Why, where the body was too long.
+    pub(super) fn is_too_long(&self) -> Option<&str> {
+        (self.status == StatusCode::PAYLOAD_TOO_LARGE).then_some(&*self.reason)
+    }
+
     /// The answer where items are answered.
     pub(super) fn into_results(self) -> Response {
         closing(failed(self.status, self.reason))

@@ -15,7 +15,7 @@ use super::body::{self, Bounds};
 use super::{State, content, guard, problem};
 use crate::clock;
 use crate::in_force::Source;
-use crate::intake::Framing;
+use crate::intake::{Class, Framing};
 use crate::pipeline::{Answer, Bringing};
 use crate::sources::{Doubt, Proof};
 
@@ -135,6 +135,12 @@ pub(super) fn is_intake(method: &Method, path: &str) -> bool {
     }
 }
 
+/// The source of this name: one of the configuration, or what stands for `/v1/events`.
+pub(super) fn source_named(state: &State, name: &str) -> Option<Arc<Source>> {
+    let configured = state.current.load().sources.get(name).cloned();
+    configured.or_else(|| (name == API_SOURCE).then(|| anonymous(API_SOURCE)))
+}
+
 fn anonymous(name: &str) -> Arc<Source> {
     Arc::new(Source {
         name: name.into(),
@@ -154,6 +160,7 @@ async fn take(
     let coding = match content::coding(&parts.headers) {
         Ok(coding) => coding,
         Err(why) => {
+            unread(state, source, bringing, Class::Unreadable, &why).await;
             let mut response = failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
             // RFC 9110, section 12.5.3: it says which codings would have been taken.
             let gzip = HeaderValue::from_static("gzip");
@@ -163,7 +170,10 @@ async fn take(
     };
     let framing = match content::framing(&parts.headers) {
         Ok(framing) => framing,
-        Err(why) => return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why),
+        Err(why) => {
+            unread(state, source, bringing, Class::Unreadable, &why).await;
+            return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+        }
     };
     let bounds = Bounds::of(&state.access.load());
     match body::read(body, &parts.headers, coding, bounds, &state.room).await {
@@ -176,8 +186,22 @@ async fn take(
             }
             recorded(state, source, bringing, &body.bytes, framing).await
         }
-        Err(not_taken) => not_taken.into_results(),
+        Err(not_taken) => {
+            if let Some(why) = not_taken.is_too_long() {
+                unread(state, source, bringing, Class::Limit, why).await;
+            }
+            not_taken.into_results()
+        }
     }
+}
+
+/// Notes that a body was refused before it was read: nothing of it is kept but that.
+async fn unread(state: &State, source: &Source, bringing: Bringing, class: Class, why: &str) {
+    let (name, now) = (&source.name, clock::now());
+    state
+        .pipeline
+        .note_refused(name, bringing, class, why, now)
+        .await;
 }
 
 async fn recorded(

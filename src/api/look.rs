@@ -25,7 +25,7 @@ use crate::plan::Subscription;
 /// Deeds of people in the status. Chosen: some days of them.
 const HANDS_SHOWN: u32 = 20;
 
-type Parameters = Query<BTreeMap<String, String>>;
+pub(super) type Parameters = Query<BTreeMap<String, String>>;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Events {
@@ -371,14 +371,14 @@ pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status
 
 /// Query parameters; what nobody asked for is refused, so that a misspelled filter does not show
 /// everything.
-struct Asked(BTreeMap<String, String>);
+pub(super) struct Asked(pub(super) BTreeMap<String, String>);
 
 impl Asked {
-    fn text(&mut self, key: &str) -> Option<String> {
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
         self.0.remove(key).filter(|text| !text.is_empty())
     }
 
-    fn time(&mut self, key: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(super) fn time(&mut self, key: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.text(key) else {
             return Ok(None);
         };
@@ -396,7 +396,7 @@ impl Asked {
         })
     }
 
-    fn limit(&mut self) -> Result<u32, Problem> {
+    pub(super) fn limit(&mut self) -> Result<u32, Problem> {
         let Some(text) = self.text("limit") else {
             return Ok(0);
         };
@@ -411,7 +411,7 @@ impl Asked {
         })
     }
 
-    fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
+    pub(super) fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
         let Some(text) = self.text("cursor") else {
             return Ok(None);
         };
@@ -421,7 +421,7 @@ impl Asked {
             .ok_or_else(|| Problem::bad_request("`cursor` must be the `next` of the page before"))
     }
 
-    fn finish(self) -> Result<(), Problem> {
+    pub(super) fn finish(self) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(key) => {

@@ -5,6 +5,7 @@
 //! - [`intake`] takes events and operation results; `content` reads what a request says of its
 //!   body and `body` reads the body,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
+//! - [`refused`] shows what was refused and sends it through again,
 //! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests,
 //! - [`problem`] is how every other error reads.
 
@@ -30,6 +31,7 @@ mod look;
 mod operate;
 mod patience;
 mod problem;
+mod refused;
 mod sinks;
 mod view;
 
@@ -86,7 +88,9 @@ pub fn router(state: State) -> Router {
         .route("/v1/reload", post(operate::reload))
         .route("/v1/replay", post(hands::replay))
         .route("/v1/cancel", post(hands::cancel))
-        .route("/v1/refused", get(operate::not_built))
+        .route("/v1/refused", get(refused::list))
+        .route("/v1/refused/again", post(refused::again))
+        .route("/v1/refused/{id}", get(refused::one))
         .route("/v1/deliveries/{id}/replay", post(hands::replay_one))
         .route("/v1/sinks/{name}/test", post(sinks::test))
         .route("/v1/sinks/{name}/pause", post(sinks::pause))

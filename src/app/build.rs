@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Digest, Generation, Journal, Limit, Policy, Rules, SinkNo};
 use crate::plan::{Subscription, Subscriptions, Target};
-use crate::render::{Part, Setting, Templates};
+use crate::render::{Part, Setting, Templates, form_alone};
 use crate::sources::Way;
 
 /// One in so many messages of a limit is kept for WARN and above: of DingTalk's 18 it is 3. Chosen:
@@ -101,8 +101,6 @@ fn way_out(
     console_url: &str,
 ) -> Result<WayOut, Error> {
     let name = &settings.name;
-    let policy = Arc::new(policy(&settings.policy, &*sink));
-    let ways = u32::try_from(policy.endpoints.len().max(1)).unwrap_or(u32::MAX);
     let templates = compile(&settings.policy.templates, || format!("sink `{name}`"))?;
     let mut subscription_templates = HashMap::new();
     for subscription in config
@@ -117,6 +115,10 @@ fn way_out(
         let own = compile(&subscription.templates, place)?;
         subscription_templates.insert(Arc::clone(&subscription.name), own.over(&templates));
     }
+    let has_templates = templates.any() || !subscription_templates.is_empty();
+    let form = sink.form().filter(|_| !has_templates);
+    let policy = Arc::new(policy(&settings.policy, &*sink, form));
+    let ways = u32::try_from(policy.endpoints.len().max(1)).unwrap_or(u32::MAX);
     Ok(WayOut {
         number,
         name: Arc::clone(name),
@@ -135,8 +137,12 @@ fn way_out(
     })
 }
 
-/// How the journal makes messages for a sink.
-fn policy(settings: &config::SinkPolicy, sink: &dyn herald_model::Sink) -> Policy {
+/// How the journal makes messages for a sink, whose bodies may all be of one form.
+fn policy(
+    settings: &config::SinkPolicy,
+    sink: &dyn herald_model::Sink,
+    form: Option<&str>,
+) -> Policy {
     let limit = settings.limit.map(|limit| Limit {
         messages: limit.messages,
         per: limit.per,
@@ -154,6 +160,7 @@ fn policy(settings: &config::SinkPolicy, sink: &dyn herald_model::Sink) -> Polic
         digest,
         lane_patience: settings.lane_patience,
         max_backlog: settings.max_backlog,
+        form: form.and_then(|form| Some(serde_json::to_string(&form_alone(form)).ok()?.into())),
     }
 }
 

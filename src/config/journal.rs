@@ -27,7 +27,7 @@ pub struct Journal {
     /// longer than any sender is known to retry.
     pub dedup_window: Duration,
     /// Refused bodies kept per source, 0 to 1,000,000, by default 1,000 (chosen: enough to see
-    /// what a sender does wrong).
+    /// what a sender does wrong); together at most a 64th of `max_size`.
     pub refused: u64,
 }
 

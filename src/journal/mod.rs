@@ -2,7 +2,7 @@
 //!
 //! Only the journal stands between intake and dispatch. Its verbs are [`record`](Journal::record),
 //! [`claim`](Journal::claim), [`save`](Journal::save), [`settle`](Journal::settle),
-//! [`wait`](Journal::wait) and, for people, [`Look`] and [`Hands`]. Tables, the query plan of each verb and what
+//! [`wait`](Journal::wait) and, for people, [`Look`], [`Hands`] and [`Refusals`]. Tables, the query plan of each verb and what
 //! each survives are in `docs/journal.md`.
 //!
 //! Inside, everything is keyed by integers given in commit order; public ids are derived from what
@@ -28,6 +28,7 @@ mod error;
 mod hand;
 mod look;
 mod policy;
+mod refused;
 mod size;
 mod texts;
 
@@ -41,6 +42,7 @@ pub use look::{
     OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
 };
 pub use policy::{Digest, Policy};
+pub use refused::{FORGET_MAX, Refusals, RefusedEntry, RefusedFilter, RefusedRow};
 pub use size::{Bounds, Fill, Size};
 
 /// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
@@ -106,12 +108,14 @@ number! {
     SubscriptionNo,
     /// Integer of a sink's name.
     SinkNo,
+    /// Integer of a refused body.
+    RefusedNo,
 }
 
 /// The durable record. One conformance suite (`tests/journal_conformance.rs`) runs against every
 /// engine.
 #[async_trait]
-pub trait Journal: Look + Hands {
+pub trait Journal: Look + Hands + Refusals {
     /// Writes down the configuration that comes into force. Safe to repeat: a text that is known
     /// keeps its integer, and a generation equal to the last one is the last one.
     ///
@@ -249,6 +253,9 @@ pub enum Entry {
         /// The reason word.
         reason: &'static str,
     },
+    /// A body that was refused. It is kept only while there is room for it: up to
+    /// [`Bounds::refused`] and a share of [`Bounds::max_size`] per source, the oldest going first.
+    Refused(Box<RefusedEntry>),
     /// How far a source has read. It is durable with the other entries of its batch or not at all,
     /// so that a source which goes on from it reads nothing twice and passes nothing over.
     Bookmark {
@@ -319,7 +326,7 @@ pub enum Recorded {
         /// The first one's id.
         of: EventId,
     },
-    /// An operation result that triggered nothing, or a bookmark, was written.
+    /// An operation result that triggered nothing, a refused body or a bookmark was written.
     Noted,
 }
 

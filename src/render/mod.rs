@@ -68,7 +68,30 @@ pub fn render(
         text,
         html,
         body: body.or_else(|| sink.body(message, items)),
+        form: None,
         link: told.link().filter(|_| markup == Markup::DingTalk),
         failure,
+    }
+}
+
+/// The text of a message that is nothing but a body in a form of its sink's; `None` where the sink
+/// does not know the form.
+pub fn in_form(
+    sink: &dyn Sink,
+    form: &str,
+    message: MessageId,
+    items: &[Item],
+) -> Option<Rendered> {
+    Some(Rendered {
+        body: Some(sink.body_in(form, message, items)?),
+        ..form_alone(form)
+    })
+}
+
+/// What is stored for such a message.
+pub fn form_alone(form: &str) -> Rendered {
+    Rendered {
+        form: Some(form.to_owned()),
+        ..Rendered::default()
     }
 }

@@ -107,6 +107,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Templates {
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Compiles the parts that are there.
     ///
     /// # Errors
@@ -147,6 +152,8 @@ impl Templates {
         part: Part,
         context: &Context<'_>,
     ) -> Option<Result<String, TemplateError>> {
+        // Asking the library for what is not there costs a formatted error.
+        self.sources.get(&part)?;
         let template = self.environment.get_template(part.key()).ok()?;
         Some(rendered(part, &template, context).map_err(|(error, _)| error))
     }

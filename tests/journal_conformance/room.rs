@@ -11,7 +11,7 @@ use herald_model::event::Level;
 use herald_model::{DeliveryState, Outcome};
 
 use crate::engine::Engine;
-use crate::world::{DAY, MAIL, Sample, World, accepted};
+use crate::world::{DAY, MAIL, Sample, World, accepted, ok};
 
 const MAX_SIZE: u64 = 2 << 20;
 
@@ -19,7 +19,7 @@ const MAX_SIZE: u64 = 2 << 20;
 const TEXT: usize = 16 << 10;
 
 /// More events than the journal can hold.
-const TOO_MANY: u128 = 400;
+const TOO_MANY: u128 = 300;
 
 fn bound(world: &World<'_>) {
     bound_to(world, MAX_SIZE);
@@ -60,6 +60,13 @@ async fn fill(world: &World<'_>, level: Level) -> u128 {
         }
     }
     panic!("it never refused");
+}
+
+/// Delivers what is due, without looking at every row there is.
+async fn deliver(world: &World<'_>) {
+    let claims = world.journal().claim(world.request(&[(MAIL, 1)])).await;
+    let settlement = world.settlement(&claims.unwrap().messages[0], &ok(), &Next::Delivered);
+    world.journal().settle(settlement).await.unwrap();
 }
 
 fn hand(world: &World<'_>, verb: HandVerb) -> Hand {
@@ -134,10 +141,10 @@ pub(crate) async fn finished_events_go_before_anything_is_refused(engine: &mut d
     for n in 1..TOO_MANY {
         let recorded = try_record(&world, large(&world, n)).await.unwrap();
         assert!(accepted(&recorded));
-        world.deliver(&world.claim_one(MAIL).await).await;
+        deliver(&world).await;
         fullest = fullest.max(world.journal().size().fill());
         while world.journal().size().fill() > Fill::Roomy {
-            let swept = world.make_room(Pressure::Finished, 5).await;
+            let swept = world.make_room(Pressure::Finished, 8).await;
             assert!(swept.events > 0 && swept.crowded_out.is_none());
         }
     }
@@ -185,7 +192,7 @@ pub(crate) async fn a_sink_that_is_gone_does_not_stop_intake(engine: &mut dyn En
     }
     let totals = world.totals().await;
     assert_eq!((totals.removed, totals.suppressed), (gone, 0));
-    assert!(gone > 200, "{gone}");
+    assert!(gone > 120, "{gone}");
     let first = world.claim_one(MAIL).await;
     assert_eq!(first.items[0].event, urgent, "a WARN never goes for room");
 }

@@ -300,6 +300,7 @@ impl State {
             members,
             permit,
             patience: ask.policy.lane_patience,
+            form: ask.policy.form.clone(),
         };
         self.open.insert(attempt, open);
         let message = self.messages.get(&number);

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::journal::endpoint::{Denied, Endpoint, Permit};
 use crate::journal::{
     AttemptNo, Bounds, Entry, Error, EventEntry, Fill, Generation, GenerationNo, Hand, Identity,
-    Pause, Planned, Recorded, Rules, SinkNo, Size, SubscriptionNo, Totals,
+    Pause, Planned, Recorded, RefusedEntry, Rules, SinkNo, Size, SubscriptionNo, Totals,
 };
 
 /// Everything.
@@ -48,6 +48,8 @@ pub(super) struct State {
     last_delivery: i64,
     pub(super) last_attempt: i64,
     last_operation: i64,
+    pub(super) refused: BTreeMap<i64, RefusedEntry>,
+    pub(super) last_refused: i64,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,8 @@ pub(super) struct OpenMessage {
     pub(super) members: Vec<i64>,
     pub(super) permit: Option<(String, Permit)>,
     pub(super) patience: Duration,
+    /// What stands for its text if none is saved.
+    pub(super) form: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -221,6 +225,10 @@ impl State {
                         reason,
                     },
                 );
+                Recorded::Noted
+            }
+            Entry::Refused(entry) => {
+                self.keep(entry);
                 Recorded::Noted
             }
             Entry::Bookmark { source, text } => {

@@ -63,7 +63,7 @@ impl State {
         }
     }
 
-    /// Removes operation results that are old, or older than every finished event that is left.
+    /// Removes operation results and refused bodies that are old, or older than every finished event that is left.
     fn sweep_others(&mut self, sweep: &Sweep, tight: bool, swept: &mut Swept) {
         let finished = |event: &&Event| self.is_over(&event.deliveries);
         let first = self.events.values().filter(finished);
@@ -83,6 +83,15 @@ impl State {
         self.bytes -= freed;
         let removed = before - self.operations.len();
         swept.others += u64::try_from(removed).unwrap_or(u64::MAX);
+        let old: Vec<i64> = self
+            .refused
+            .iter()
+            .filter(|(_, entry)| goes(entry.at))
+            .map(|(number, _)| *number)
+            .collect();
+        for number in old {
+            swept.others += u64::from(self.forget(number));
+        }
     }
 
     /// Suppresses some of what waits for the fullest sink and removes the events that are over with

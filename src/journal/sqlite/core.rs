@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::gauge::{Gauge, Pages};
 use super::identity::Identities;
 use super::names::Names;
+use super::refused::Held;
 use super::sql::Statements;
 use crate::journal::endpoint::Permit;
 use crate::journal::{Error, Fill, Totals};
@@ -41,6 +42,7 @@ pub(super) struct Core<'c> {
     pub(super) identities: Identities,
     pub(super) endpoints: Endpoints,
     pub(super) gauge: Arc<Gauge>,
+    pub(super) refused: Held,
     /// Claims by their attempt. Whoever is not here is stale.
     open: HashMap<i64, Open>,
     /// What waits per sink.
@@ -74,6 +76,7 @@ pub(super) struct Counters {
     pub(super) next_operation: i64,
     pub(super) identities_from: i64,
     pub(super) swept: i64,
+    pub(super) next_refused: i64,
 }
 
 /// An open attempt.
@@ -127,6 +130,27 @@ pub(super) const KEPT_PROGRESS: i64 = 2;
 pub(super) const FROZEN: i64 = 4;
 /// `message` lists several members.
 pub(super) const MEMBERS: i64 = 8;
+
+/// While an attempt is open, above the bits: the name of what stands for a text that was not saved.
+const FORM_SHIFT: u32 = 8;
+
+/// The bits alone.
+pub(super) const fn bits_of(kept: i64) -> i64 {
+    kept & ((1 << FORM_SHIFT) - 1)
+}
+
+/// The integer of the form's name.
+pub(super) const fn form_of(kept: i64) -> Option<i64> {
+    match kept >> FORM_SHIFT {
+        0 => None,
+        name => Some(name),
+    }
+}
+
+/// The bits with the form of that name.
+pub(super) fn in_form(kept: i64, name: Option<i64>) -> i64 {
+    bits_of(kept) | name.unwrap_or(0) << FORM_SHIFT
+}
 
 /// Columns of [`Lane`], in the order that [`Lane::read`] expects.
 pub(super) const LANE_COLUMNS: &str = "head, sink, key, expires, charged, kills, since, \
@@ -188,6 +212,7 @@ impl<'c> Core<'c> {
             count,
             names,
             gauge,
+            refused: Held::load(conn)?,
             open: HashMap::new(),
             backlog: HashMap::new(),
             wakes: false,
@@ -260,6 +285,7 @@ impl<'c> Core<'c> {
         if !self.conn.is_autocommit() {
             self.conn.execute_batch("ROLLBACK")?;
         }
+        self.refused = Held::load(self.conn)?;
         self.names.reload(self.conn)
     }
 
@@ -337,7 +363,8 @@ impl Counters {
     fn load(conn: &Connection) -> rusqlite::Result<Self> {
         conn.query_row(
             "SELECT events, planned, delivered, dead, suppressed, pending, removed, next_event, \
-             next_delivery, next_attempt, next_claim, next_operation, identities_from, swept \
+             next_delivery, next_attempt, next_claim, next_operation, identities_from, swept, \
+             next_refused \
              FROM counter",
             [],
             |row| {
@@ -356,6 +383,7 @@ impl Counters {
                     next_operation: row.get(11)?,
                     identities_from: row.get(12)?,
                     swept: row.get(13)?,
+                    next_refused: row.get(14)?,
                 })
             },
         )
@@ -378,6 +406,7 @@ impl Counters {
                 self.next_operation,
                 self.identities_from,
                 self.swept,
+                self.next_refused,
             ])
             .map(drop)
     }

@@ -74,6 +74,13 @@ impl Gauge {
         self.refused.store(bounds.refused, Ordering::Relaxed);
     }
 
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds {
+            max_size: self.max_size.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
     /// The journal's pages after a commit, and how many events were recorded so far.
     pub(super) fn journal(&self, pages: Pages, events: i64) {
         self.journal.set(pages);

@@ -3,7 +3,7 @@
 //! `docs/journal.md` tells what the tables are and why. Here: `schema` (versions), `sql` (every
 //! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
 //! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
-//! `settle`, `sweep`), `gauge` (how large it is), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
+//! `settle`, `sweep`), `refused` (bodies), `gauge` (how large it is), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
 //! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`,
 //! and what they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
 
@@ -47,6 +47,7 @@ mod pause;
 mod reader;
 mod record;
 mod recover;
+mod refused;
 mod replay;
 mod rows;
 mod save;

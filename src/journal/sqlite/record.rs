@@ -9,6 +9,7 @@ use rusqlite::params;
 use super::core::{Core, Verb, take};
 use super::fault::Fault;
 use super::identity::{Sight, encode};
+use super::refused;
 use crate::journal::{Entry, Error, EventEntry, Fill, Recorded};
 
 /// The event's identity was there with other content.
@@ -80,6 +81,11 @@ fn write(core: &mut Core<'_>, entry: &Entry) -> Result<Recorded, Fault> {
                 reason,
                 operation,
             ])?;
+            Ok(Recorded::Noted)
+        }
+        Entry::Refused(entry) => {
+            let source = intern(core, &entry.source)?;
+            refused::keep(core, source, entry)?;
             Ok(Recorded::Noted)
         }
         Entry::Bookmark { source, text } => {

@@ -15,6 +15,7 @@ pub(super) const APPLICATION_ID: i64 = 0x4852_4c44;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/1.sql"),
     include_str!("schema/bookmarks.sql"),
+    include_str!("schema/refused.sql"),
 ];
 
 /// Brings the file to the present version, each step in a transaction of its own. Safe to be

@@ -7,6 +7,7 @@ use super::core::{Core, Verb};
 use super::fault::Fault;
 use super::finish::{DEAD, DELIVERED};
 use super::identity::Gone;
+use super::refused;
 use crate::journal::{Fill, Pressure, Sweep, Swept};
 
 /// A step of retention.
@@ -230,7 +231,7 @@ fn remove_attempts(
     Ok(())
 }
 
-/// Removes operation results, and whatever else is kept beside events, from before `cut`.
+/// Removes operation results and refused bodies from before `cut`.
 fn sweep_others(
     core: &mut Core<'_>,
     cut: i64,
@@ -252,7 +253,9 @@ fn sweep_others(
         let removed = core.sql.delete_operations.execute([last])?;
         swept.others += u64::try_from(removed).unwrap_or(u64::MAX);
     }
-    Ok(looked_at == rows_max)
+    let (refused, more) = refused::sweep(core, cut, rows_max)?;
+    swept.others += refused;
+    Ok(looked_at == rows_max || more)
 }
 
 /// When the oldest event was received that retention has not come to yet.

@@ -1,5 +1,5 @@
-//! Mails as HTML: compared with the files in `snapshots/`, which `tests/real/mail_pictures.py` shows
-//! in a browser.
+//! Mails, and what a robot says, compared with the files in `snapshots/`; those of mails
+//! `tests/real/mail_pictures.py` shows in a browser.
 
 use super::*;
 
@@ -15,6 +15,7 @@ fn check(name: &str, bodies: &[&str], language: Language) -> String {
         .map(|(body, n)| item(body, n, "ops & audit"))
         .collect();
     let rendered = shown(&items, Markup::Mail, language, &Templates::default());
+    let chat = shown(&items, Markup::DingTalk, language, &Templates::default());
     let html = rendered.html.unwrap();
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/render/snapshots")
@@ -22,8 +23,13 @@ fn check(name: &str, bodies: &[&str], language: Language) -> String {
     if std::env::var_os("HERALD_BLESS").is_some() {
         std::fs::write(path.with_extension("html"), &html).unwrap();
         std::fs::write(path.with_extension("txt"), &rendered.text).unwrap();
+        std::fs::write(path.with_extension("dingtalk"), &chat.text).unwrap();
     }
-    for (extension, found) in [("html", &html), ("txt", &rendered.text)] {
+    for (extension, found) in [
+        ("html", &html),
+        ("txt", &rendered.text),
+        ("dingtalk", &chat.text),
+    ] {
         let expected = std::fs::read_to_string(path.with_extension(extension)).unwrap();
         assert_eq!(
             *found, expected,

@@ -18,7 +18,7 @@ use crate::intake::Class;
 use crate::journal::{EndpointRow, Fill, Limit, SinkState, Size, Totals};
 
 /// What is known at a scrape.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Facts {
     /// The present.
     pub now: Timestamp,

@@ -119,6 +119,12 @@ impl Client {
         self.ask(&request).await
     }
 
+    /// Asks for a page; its status and body.
+    pub(crate) async fn get(&mut self, path: &str) -> (u16, &[u8]) {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+            .await
+    }
+
     async fn ask(&mut self, request: &str) -> (u16, &[u8]) {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         self.held.clear();

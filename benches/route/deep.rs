@@ -10,7 +10,7 @@ use crate::{Bench, quantile, sender, settled};
 const FEW: u64 = 100_000;
 
 pub(crate) async fn run(waiting: u64) {
-    let mut bench = Bench::start().await;
+    let mut bench = Bench::start("64 GiB").await;
     println!("with deliveries waiting for another sink");
     let deep = sender(bench.router.address, "/v1/sources/deep/events", &bench.deep);
 

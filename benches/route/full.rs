@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pace::{Sender, Sent};
+use crate::peers::Client;
 use crate::receiver::{self, Log};
 use crate::{Bench, CONNECTIONS, fdatasync, quantile, sender, settled};
 
@@ -13,6 +14,10 @@ const TRIAL: Duration = Duration::from_secs(8);
 /// The first of these waits, in which caches fill, is not looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The journal's bound: some seconds of full load, so that retention deletes as fast as events are
+/// accepted for nearly all of it.
+const SMALL: &str = "64 MiB";
+
 /// Full load is found to this share.
 const STEP: f64 = 0.04;
 
@@ -20,7 +25,7 @@ pub(crate) async fn round(length: Duration) {
     let bare = bare().await;
     println!("  loader to receiver, nothing between     {bare:>10.0} a second");
 
-    let bench = Bench::start().await;
+    let bench = Bench::start(SMALL).await;
     let synced = fdatasync(bench.folder.path());
     let sender = bench.live();
     sender.paced(8, 200.0, Duration::from_secs(1)).await;
@@ -65,6 +70,14 @@ pub(crate) async fn round(length: Duration) {
     println!(
         "  delivered twice                         {:>10}",
         bench.live.repeats()
+    );
+    let mut client = Client::to(bench.router.address).await;
+    let (_, status) = client.get("/v1/status").await;
+    let status: serde_json::Value = serde_json::from_slice(status).unwrap();
+    let totals = &status["totals"];
+    println!(
+        "  removed by retention meanwhile          {:>10} of {}",
+        totals["removed"], totals["planned"]
     );
 }
 

@@ -77,7 +77,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Two ways through the router, told apart by the source: `live` and `deep`.
-fn configuration(folder: &Path, live: SocketAddr, deep: SocketAddr) -> PathBuf {
+fn configuration(folder: &Path, live: SocketAddr, deep: SocketAddr, max_size: &str) -> PathBuf {
     let way = |name: &str, address: SocketAddr| {
         format!(
             "[source.{name}]\nkind = \"http\"\n\
@@ -88,7 +88,7 @@ fn configuration(folder: &Path, live: SocketAddr, deep: SocketAddr) -> PathBuf {
         )
     };
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n{}{}",
+        "[server]\nlisten = \"127.0.0.1:0\"\n[journal]\nmax_size = \"{max_size}\"\n{}{}",
         way("live", live),
         way("deep", deep)
     );
@@ -153,13 +153,15 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start() -> Self {
+    /// `max_size` is the journal's: what is over goes, oldest first, when it comes near.
+    async fn start(max_size: &str) -> Self {
         let folder = folder();
         let (live, deep) = (Log::new(NUMBERS), Log::new(NUMBERS));
         let config = configuration(
             folder.path(),
             receiver::listen(Arc::clone(&live)).await,
             receiver::listen(Arc::clone(&deep)).await,
+            max_size,
         );
         let router = Process::herald(&config);
         Self {

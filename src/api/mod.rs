@@ -72,7 +72,9 @@ pub fn router(state: State) -> Router {
         .route("/v1/events/{id}", get(look::event))
         .route(
             "/v1/sources/{name}/events",
-            post(intake::source_events).get(intake::source_events),
+            post(intake::source_events)
+                .get(intake::source_events)
+                .options(intake::consent),
         )
         .route(
             "/v1/operations",

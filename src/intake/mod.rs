@@ -8,7 +8,7 @@
 //! - `body` takes apart, `form` and `binary` read what is no JSON document;
 //! - `shape` tells, `flat`, `webhook`, `cloud_event`, `pull` and `operation` read, `not_taken`
 //!   names what is refused;
-//! - `draft` and `canonical` make the canonical form, `identity` says by what a repeat is known;
+//! - `draft` and `canonical` make the canonical form, `stored` reads it back, `identity` says by what a repeat is known;
 //! - `kept` is what is kept of what is refused.
 //!
 //! Decoding is pure: no clock, no network, no configuration beyond [`Limits`]. What the shapes are
@@ -30,6 +30,7 @@ mod not_taken;
 mod operation;
 mod pull;
 mod shape;
+mod stored;
 mod time;
 mod webhook;
 

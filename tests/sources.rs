@@ -132,6 +132,12 @@ async fn bad_lines_cost_no_good_one_and_a_reload_moves_the_source() {
         "{metrics}"
     );
 
+    let (_, refused) = herald.get("/v1/refused").await;
+    let refused = refused.to_string();
+    for words in ["not JSON", "line_max", "foreign-account"] {
+        assert!(refused.contains(words), "{words}\n{refused}");
+    }
+
     // Gone from the configuration, it is read no more.
     fs::write(
         herald.path("config.toml"),
@@ -152,4 +158,78 @@ async fn bad_lines_cost_no_good_one_and_a_reload_moves_the_source() {
     herald.run();
     let (_, status) = herald.get("/v1/status").await;
     assert_eq!(events(&status["totals"]), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_door_of_a_signed_source_lets_nothing_else_in() {
+    let receiver = Receiver::start(&[200]).await;
+    let sources = r#"
+[source.tail]
+kind = "file"
+path = "events.ndjson"
+
+[source.bridge]
+kind = "cloudevents"
+url = "https://herald.example.com/v1/sources/bridge/events"
+regions = ["cn-hangzhou"]
+token = "0123456789abcdefghij"
+accounts = ["1690700000000030"]
+origins = ["eventbridge.aliyuncs.com"]
+"#;
+    let mut herald = Herald::start(&config(receiver.address, sources));
+    let (status, body) = herald.post("/v1/sources/tail/events", event("1")).await;
+    assert_eq!(status, 404, "{body}");
+    let url = format!("{}/v1/sources/bridge/events", herald.url);
+    let post = |headers: &[(&'static str, &str)]| {
+        let mut request = support::client().post(&url).body(event("1"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        support::answer(request)
+    };
+    let reason = |body: &Value| body["results"][0]["reason"].as_str().unwrap().to_owned();
+    let (status, body) = post(&[]).await;
+    assert_eq!(status, 401, "{body}");
+    // The token where every other source takes it is not enough.
+    let (status, body) = post(&[("authorization", "Bearer 0123456789abcdefghij")]).await;
+    assert_eq!(status, 401, "{body}");
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let signed = |pem: &str| {
+        [
+            (
+                "x-eventbridge-signature-token",
+                "0123456789abcdefghij".to_owned(),
+            ),
+            ("x-eventbridge-signature-v2", "AAAA".to_owned()),
+            ("x-eventbridge-signature-version", "1.0".to_owned()),
+            ("x-eventbridge-hash-method", "SHA256".to_owned()),
+            ("x-eventbridge-signature-timestamp", now.to_string()),
+            ("x-eventbridge-signature-url", pem.to_owned()),
+        ]
+    };
+    let evil = signed("https://evil.example/x509.pem");
+    let evil: Vec<_> = evil.iter().map(|(name, value)| (*name, &**value)).collect();
+    let (status, body) = post(&evil).await;
+    assert_eq!(status, 401, "{body}");
+    assert!(reason(&body).contains("`regions`"), "{body}");
+
+    let options = |origin: &str| {
+        support::client()
+            .request(reqwest::Method::OPTIONS, &url)
+            .header("webhook-request-origin", origin)
+            .send()
+    };
+    let agreed = options("eventbridge.aliyuncs.com").await.unwrap();
+    assert_eq!(agreed.status(), 200);
+    assert_eq!(
+        agreed.headers()["webhook-allowed-origin"],
+        "eventbridge.aliyuncs.com"
+    );
+    assert_eq!(options("evil.example").await.unwrap().status(), 403);
+    assert_eq!(herald.get("/v1/sources/bridge/events?name=x").await.0, 401);
+    let (_, status) = herald.get("/v1/status").await;
+    assert_eq!(events(&status["totals"]), 0);
+    assert!(!herald.log().contains("0123456789abcdefghij"));
+    herald.signal("TERM");
+    assert_eq!(herald.ended().await, Some(0));
 }

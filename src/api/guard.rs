@@ -23,6 +23,7 @@ use super::{State, credential};
 use crate::clock;
 use crate::config::{Role, Token};
 use crate::journal::{Hand, HandVerb};
+use crate::sources::{Doubt, Proof};
 
 /// The rules of access in force.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +49,10 @@ pub struct SourceAccess {
     pub tokens: Vec<Secret>,
     /// Networks to call from; none allows every address.
     pub networks: Vec<IpNet>,
+    /// What else a sender must prove; it compares the tokens itself.
+    pub proof: Option<Arc<dyn Proof>>,
+    /// Herald fetches its events, so nobody may speak for it.
+    pub is_fetched: bool,
 }
 
 /// Who asks, for the journal: the name of the token.
@@ -204,29 +209,42 @@ fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
 ///
 /// # Errors
 /// The status to refuse with, and why.
-pub(super) fn may_speak_for(
-    access: &Access,
-    source: &str,
-    request: &Request,
-) -> Result<(), (StatusCode, &'static str)> {
+pub(super) fn may_speak_for(access: &Access, source: &str, request: &Request) -> Result<(), Doubt> {
+    let doubt = |status, why: &str| {
+        let why = why.to_owned();
+        Err(Doubt { status, why })
+    };
     let Some(entry) = access.sources.get(source) else {
         return Ok(());
     };
+    if entry.is_fetched {
+        return doubt(
+            StatusCode::NOT_FOUND,
+            "events are not brought to this source: Herald fetches them",
+        );
+    }
     if !entry.networks.is_empty() {
         let peer = request.extensions().get::<Peer>();
         let sender = peer.map(|peer| sender(access, peer.0, request.headers()));
         if !sender.is_some_and(|sender| is_in(&entry.networks, sender)) {
-            return Err((
+            return doubt(
                 StatusCode::FORBIDDEN,
                 "this source does not take requests from this address",
-            ));
+            );
         }
+    }
+    if let Some(proof) = &entry.proof {
+        return match *request.method() {
+            // Whoever asks before the first event has nothing to show yet.
+            Method::OPTIONS => Ok(()),
+            _ => proof.judge(request.headers(), &entry.tokens, clock::now()),
+        };
     }
     if entry.tokens.is_empty() {
         return Ok(());
     }
     let Some(sent) = credential::shown(request) else {
-        return Err((StatusCode::UNAUTHORIZED, "this source wants its token"));
+        return doubt(StatusCode::UNAUTHORIZED, "this source wants its token");
     };
     let known = entry
         .tokens
@@ -235,7 +253,7 @@ pub(super) fn may_speak_for(
     if known {
         Ok(())
     } else {
-        Err((StatusCode::UNAUTHORIZED, "this token is not this source's"))
+        doubt(StatusCode::UNAUTHORIZED, "this token is not this source's")
     }
 }
 
@@ -360,6 +378,7 @@ mod tests {
         let entry = SourceAccess {
             tokens: vec![Secret::new("t0ken")],
             networks: vec!["10.0.0.0/8".parse().unwrap()],
+            ..SourceAccess::default()
         };
         let access = Access {
             sources: HashMap::from([("cm".to_owned(), entry)]),
@@ -372,7 +391,7 @@ mod tests {
                 .unwrap();
             request.extensions_mut().insert(Peer(peer.parse().unwrap()));
             may_speak_for(&access, "cm", &request)
-                .map_or_else(|(status, _)| status.as_u16(), |()| 200)
+                .map_or_else(|doubt| doubt.status.as_u16(), |()| 200)
         };
         assert_eq!(ask("10.1.2.3", "t0ken"), 200);
         assert_eq!(ask("::ffff:10.1.2.3", "t0ken"), 200);

@@ -10,6 +10,7 @@ use axum::extract::{Path, Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::body::{self, Bounds};
 use super::{State, content, guard, problem};
@@ -17,6 +18,7 @@ use crate::clock;
 use crate::in_force::Source;
 use crate::intake::{Class, Framing};
 use crate::pipeline::{Answer, Bringing};
+use crate::sources::{Doubt, Proof};
 
 /// Name of the source that `/v1/events` stands for.
 const API_SOURCE: &str = "api";
@@ -39,13 +41,13 @@ struct Line {
 /// `POST /v1/events`
 pub(super) async fn events(Extract(state): Extract<State>, request: Request) -> Response {
     let source = anonymous(API_SOURCE);
-    take(&state, &source, Bringing::Events, request).await
+    take(&state, &source, Bringing::Events, None, request).await
 }
 
 /// `POST /v1/operations`
 pub(super) async fn operations(Extract(state): Extract<State>, request: Request) -> Response {
     let source = anonymous(API_SOURCE);
-    take(&state, &source, Bringing::Operations, request).await
+    take(&state, &source, Bringing::Operations, None, request).await
 }
 
 /// `POST` and `GET /v1/sources/{name}/events`
@@ -60,13 +62,44 @@ pub(super) async fn source_events(
             "there is no such source in the configuration",
         );
     };
-    if let Err((status, why)) = guard::may_speak_for(&state.access.load(), &name, &request) {
+    let access = state.access.load_full();
+    if let Err(Doubt { status, why }) = guard::may_speak_for(&access, &name, &request) {
         return failed(status, why);
     }
-    if request.method() == Method::POST {
-        take(&state, &source, Bringing::Events, request).await
-    } else {
-        take_query(&state, &source, request).await
+    let proof = access
+        .sources
+        .get(&name)
+        .and_then(|entry| entry.proof.as_ref());
+    match (request.method() == Method::POST, proof) {
+        (true, proof) => take(&state, &source, Bringing::Events, proof, request).await,
+        (false, None) => take_query(&state, &source, request).await,
+        (false, Some(_)) => failed(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "what is signed is a body; use POST",
+        ),
+    }
+}
+
+/// `OPTIONS /v1/sources/{name}/events`: a sender asks, before its first event, whether it may send.
+pub(super) async fn consent(
+    Extract(state): Extract<State>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    let access = state.access.load_full();
+    let agreed = guard::may_speak_for(&access, &name, &request).and_then(|()| {
+        let entry = access.sources.get(&name);
+        match entry.and_then(|entry| entry.proof.as_ref()) {
+            Some(proof) => proof.consent(request.headers()),
+            None => Err(Doubt {
+                status: StatusCode::METHOD_NOT_ALLOWED,
+                why: "this source asks for no handshake".to_owned(),
+            }),
+        }
+    });
+    match agreed {
+        Ok(headers) => (StatusCode::OK, headers).into_response(),
+        Err(Doubt { status, why }) => problem::Problem::new(status, &why).into_response(),
     }
 }
 
@@ -117,7 +150,13 @@ fn anonymous(name: &str) -> Arc<Source> {
     })
 }
 
-async fn take(state: &State, source: &Source, bringing: Bringing, request: Request) -> Response {
+async fn take(
+    state: &State,
+    source: &Source,
+    bringing: Bringing,
+    proof: Option<&Arc<dyn Proof>>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let coding = match content::coding(&parts.headers) {
         Ok(coding) => coding,
@@ -139,7 +178,15 @@ async fn take(state: &State, source: &Source, bringing: Bringing, request: Reque
     };
     let bounds = Bounds::of(&state.access.load());
     match body::read(body, &parts.headers, coding, bounds, &state.room).await {
-        Ok(body) => recorded(state, source, bringing, &body.bytes, framing).await,
+        Ok(body) => {
+            if let Some(proof) = proof {
+                let verified = proof.verify(&parts.headers, &body.bytes, clock::now());
+                if let Err(Doubt { status, why }) = verified.await {
+                    return failed(status, why);
+                }
+            }
+            recorded(state, source, bringing, &body.bytes, framing).await
+        }
         Err(not_taken) => {
             if let Some(why) = not_taken.is_too_long() {
                 unread(state, source, bringing, Class::Limit, why).await;
@@ -165,10 +212,13 @@ async fn recorded(
     body: &[u8],
     framing: Framing,
 ) -> Response {
+    let began = Instant::now();
     let taken = state
         .pipeline
         .take(source, bringing, body, framing, clock::now());
-    match taken.await {
+    let taken = taken.await;
+    state.metrics.recorded(began.elapsed());
+    match taken {
         Ok(answers) => {
             state.metrics.taken(&source.name, &answers);
             answered(&answers)

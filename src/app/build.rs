@@ -13,7 +13,9 @@ use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Digest, Generation, Journal, Limit, Policy, Rules, SinkNo};
 use crate::plan::{Subscription, Subscriptions, Target};
+use crate::probe::Probes;
 use crate::render::{Part, Setting, Templates, form_alone};
+use crate::sources::Way;
 
 /// One in so many messages of a limit is kept for WARN and above: of DingTalk's 18 it is 3. Chosen:
 /// a flood of INFO must not keep the one WARN in it waiting.
@@ -133,6 +135,7 @@ fn way_out(
             time_zone: config.server.time_zone.clone(),
             console_url: Some(console_url.trim_end_matches('/').to_owned()),
         },
+        probes: Probes::default(),
     })
 }
 
@@ -252,9 +255,17 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
         hosts.extend(["127.0.0.1".to_owned(), "[::1]".to_owned()]);
     }
     let guarded = |source: &config::Source| {
+        let way = source.settings.as_ref().map(|settings| settings.way());
+        let (proof, is_fetched) = match way {
+            Some(Way::Brought(proof)) => (proof, false),
+            Some(Way::Fetched(_)) => (None, true),
+            None => (None, false),
+        };
         let entry = SourceAccess {
             tokens: source.tokens.clone(),
             networks: source.allow_from.clone(),
+            proof,
+            is_fetched,
         };
         (source.name.clone(), entry)
     };

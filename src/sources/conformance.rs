@@ -46,6 +46,15 @@ fn read(kind: &SourceKind, text: &str) -> (Option<Arc<dyn SourceConfig>>, Vec<St
     (settings, texts)
 }
 
+/// The settings of a correct table of the kind `name`.
+#[track_caller]
+pub(super) fn settings(name: &str, text: &str) -> Arc<dyn SourceConfig> {
+    let kind = ALL.iter().find(|kind| kind.name == name).unwrap();
+    let (settings, mistakes) = read(kind, text);
+    assert_eq!(mistakes, [""; 0]);
+    settings.unwrap()
+}
+
 #[track_caller]
 fn example(kind: &SourceKind) -> Arc<dyn SourceConfig> {
     let (settings, mistakes) = read(kind, kind.example);

@@ -9,8 +9,9 @@ use tracing::{info, warn};
 
 use crate::clock;
 use crate::in_force::Current;
+use crate::intake::Class;
 use crate::journal::{Error, Journal};
-use crate::pipeline::{Answer, Pipeline};
+use crate::pipeline::{Answer, Bringing, Pipeline};
 use crate::telemetry::{Backlog, Metrics};
 
 /// What a source that fetches needs of the router.
@@ -81,6 +82,15 @@ impl Intake {
     /// The journal cannot be read.
     pub async fn bookmark(&self) -> Result<Option<String>, Error> {
         self.journal.bookmark(&self.name).await
+    }
+
+    /// Notes that something was refused before it was read.
+    pub async fn passed_over(&self, why: &str) {
+        let (name, now) = (&self.name, clock::now());
+        let (bringing, class) = (Bringing::Events, Class::Limit);
+        self.pipeline
+            .note_refused(name, bringing, class, why, now)
+            .await;
     }
 
     /// Tells what waits at the far side.

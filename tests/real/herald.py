@@ -180,6 +180,12 @@ class Herald:
         except urllib.error.HTTPError as error:
             raise Wrong(f"{path} answered {error.code}: {error.read().decode()}") from error
 
+    def text(self, path):
+        """What a GET answers, as text."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(self.url + path, timeout=PATIENCE) as answer:
+            return answer.read().decode()
+
     def trust(self, authority):
         """For `ask`, where Herald speaks HTTPS: a file with the authority of its certificate."""
         self.context = ssl.create_default_context(cafile=authority)

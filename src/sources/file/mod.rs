@@ -95,7 +95,7 @@ impl Fetch for Tail {
             follower = back;
             let Step { notes, batch } = step;
             for note in notes {
-                tell(&intake, &note);
+                tell(&intake, &note).await;
             }
             match batch {
                 Ok(Some(batch)) => {
@@ -159,15 +159,18 @@ async fn hand_in(
     }
 }
 
-fn tell(intake: &Intake, note: &Note) {
+async fn tell(intake: &Intake, note: &Note) {
     let source = intake.name();
     match note {
         Note::Waits => info!(source, "the file is not there yet; it is waited for"),
         Note::Rotated => info!(source, "the file was rotated"),
-        Note::TooLong { at, line_max } => warn!(
-            source,
-            "the line at byte {at} is longer than `line_max`, {line_max} bytes; it is passed over"
-        ),
+        Note::TooLong { at, line_max } => {
+            let why = format!(
+                "the line at byte {at} is longer than `line_max`, {line_max} bytes; it is passed over"
+            );
+            warn!(source, "{why}");
+            intake.passed_over(&why).await;
+        }
         Note::Lost { offset } => warn!(
             source,
             "the file that was read up to byte {offset} is gone, or was compressed; what stood \

@@ -27,7 +27,7 @@ fn configure(_: &Table<'_>) -> Option<Arc<dyn SourceConfig>> {
 
 impl SourceConfig for Http {
     fn way(&self) -> Way {
-        Way::Brought
+        Way::Brought(None)
     }
 
     fn equals(&self, other: &dyn SourceConfig) -> bool {

@@ -12,6 +12,7 @@
 //! that of the sender alone.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::expect_used,
     reason = "a benchmark that cannot run has nothing to say"
 )]

@@ -1,6 +1,6 @@
 //! A router without doors, for tests of sources: a journal in memory behind an [`Intake`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Bench {
             announcing: HashSet::new(),
             sources: HashMap::from([(name.to_owned(), Arc::new(source))]),
             subscriptions: Subscriptions::new(Vec::new()),
-            sinks: HashMap::new(),
+            sinks: BTreeMap::new(),
         };
         let current = Arc::new(ArcSwap::from_pointee(in_force));
         let shared = Arc::clone(&journal) as Arc<dyn Journal>;

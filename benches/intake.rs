@@ -15,15 +15,15 @@
     reason = "a bench ends where something is not as it must be, and reads the clock"
 )]
 
-use std::io::{BufRead, BufReader};
+mod peers;
+
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use peers::{Client, Process, event, runtime};
+use tokio::net::TcpListener;
 
 const BATCH: usize = 100;
 
@@ -41,14 +41,6 @@ fn main() {
     runtime(1).block_on(compare(seconds, number("--rounds", 3)));
 }
 
-fn runtime(workers: usize) -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .unwrap()
-}
-
 async fn compare(length: Duration, rounds: u64) {
     println!(
         "{:<34} {:>10} {:>10} {:>10}",
@@ -58,11 +50,11 @@ async fn compare(length: Duration, rounds: u64) {
     let mut ratios = vec![Vec::new(); cases.len()];
     for round in 1..=rounds {
         for ((connections, batch), ratios) in cases.into_iter().zip(&mut ratios) {
-            let bare = Server::bare();
+            let bare = Process::beside("--bare");
             let ceiling = load(bare.address, connections, batch, length).await;
             drop(bare);
-            let herald = Server::herald().await;
-            let measured = load(herald.address, connections, batch, length).await;
+            let herald = Herald::start().await;
+            let measured = load(herald.process.address, connections, batch, length).await;
             let what = format!("{connections} connections, {batch} a body");
             let ratio = measured / ceiling;
             ratios.push(ratio);
@@ -74,7 +66,9 @@ async fn compare(length: Duration, rounds: u64) {
         let median = ratios[ratios.len() / 2];
         println!("median ratio, {connections} connections, {batch} a body: {median:.2}");
     }
-    let idle = Server::herald().await;
+    let idle = Herald::start().await;
+    let idle = &idle.process;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     println!(
         "start to listening: {:.0} ms",
         idle.started_in.as_secs_f64() * 1e3
@@ -82,37 +76,15 @@ async fn compare(length: Duration, rounds: u64) {
     println!("idle resident memory: {:.1} MiB", idle.resident_mib());
 }
 
-struct Server {
-    child: Child,
-    address: SocketAddr,
-    started_in: Duration,
-    _folder: Option<tempfile::TempDir>,
-    _silent: Option<Arc<TcpListener>>,
+/// A router whose sink answers nothing.
+struct Herald {
+    process: Process,
+    _folder: tempfile::TempDir,
+    _silent: TcpListener,
 }
 
-impl Server {
-    fn bare() -> Self {
-        let started = Instant::now();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("--bare")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let address = line.trim().parse().unwrap();
-        Self {
-            child,
-            address,
-            started_in: started.elapsed(),
-            _folder: None,
-            _silent: None,
-        }
-    }
-
-    async fn herald() -> Self {
+impl Herald {
+    async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Connections wait in its backlog and are never answered.
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -126,49 +98,11 @@ impl Server {
         );
         let path = folder.path().join("config.toml");
         std::fs::write(&path, config).unwrap();
-        let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
-            .args(["serve", "-c"])
-            .arg(path)
-            .env("HERALD_LOG", "info")
-            .env("NO_COLOR", "1")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = loop {
-            let line = lines.next().expect("it ended").unwrap();
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                break address.trim().parse().unwrap();
-            }
-        };
-        let started_in = started.elapsed();
-        std::thread::spawn(move || lines.for_each(drop));
         Self {
-            child,
-            address,
-            started_in,
-            _folder: Some(folder),
-            _silent: Some(Arc::new(silent)),
+            process: Process::herald(&path),
+            _folder: folder,
+            _silent: silent,
         }
-    }
-
-    fn resident_mib(&self) -> f64 {
-        std::thread::sleep(Duration::from_secs(1));
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-        kib / 1024.0
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -203,10 +137,8 @@ async fn load(address: SocketAddr, connections: usize, batch: usize, length: Dur
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = Vec::new();
     for _ in 0..connections {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
         tasks.push(tokio::spawn(post(
-            stream,
+            Client::to(address).await,
             batch,
             Arc::clone(&next),
             Arc::clone(&stop),
@@ -223,59 +155,20 @@ async fn load(address: SocketAddr, connections: usize, batch: usize, length: Dur
 }
 
 async fn post(
-    mut stream: TcpStream,
+    mut client: Client,
     batch: usize,
     next: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
 ) -> u64 {
     let mut answered = 0;
-    let mut buffer = vec![0; 64 << 10];
     while !stop.load(Ordering::Relaxed) {
         let body: Vec<String> = (0..batch)
             .map(|_| event(next.fetch_add(1, Ordering::Relaxed)))
             .collect();
-        let body = body.join("\n");
-        let request = format!(
-            "POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut held = Vec::new();
-        let (status, head, length) = loop {
-            let read = stream.read(&mut buffer).await.unwrap();
-            assert!(read > 0, "the connection was closed");
-            held.extend_from_slice(&buffer[..read]);
-            if let Some(answer) = head(&held) {
-                break answer;
-            }
-        };
-        while held.len() < head + length {
-            let read = stream.read(&mut buffer).await.unwrap();
-            held.extend_from_slice(&buffer[..read]);
-        }
-        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&held));
+        let kind = "application/x-ndjson";
+        let (status, answer) = client.post("/v1/events", kind, &body.join("\n")).await;
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(answer));
         answered += batch as u64;
     }
     answered
-}
-
-/// Status, length of the head, and length of the body.
-fn head(held: &[u8]) -> Option<(u16, usize, usize)> {
-    let end = held.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = std::str::from_utf8(&held[..end]).unwrap();
-    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    let length = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .map(|(_, length)| length.trim().parse().unwrap())
-        .unwrap();
-    Some((status, end, length))
-}
-
-fn event(number: u64) -> String {
-    format!(
-        r#"{{"ver":"1.0","id":"7C1D2E90-5A44-4B1E-9A33-{number:012}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1690700000000030:eni/eni-8vb{number:017}","level":"WARN","name":"NetworkInterface:NetworkInterfaceOperateCompleted","userId":"1690700000000030","eventTime":"20190409T121826.922+0800","regionId":"cn-hangzhou","content":{{"eniId":"eni-8vb{number:017}","operation":"AttachNetworkInterface","eniStatus":"Available","result":"failed","requestId":"59701492-0000-4000-8000-{number:012}"}}}}"#
-    )
 }

@@ -64,9 +64,16 @@ pub struct Rendered {
     /// The exact body, for kinds that send one of their own making.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// The form in which the body is made from the items: stored where the body need not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
     /// The page of the console that tells more, for kinds that have buttons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<Link>,
+    /// Why built-in text stands where a template was to speak. `text` and `html` say it too; a kind
+    /// that sends neither has to say it in its own way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// A link with the words that it is shown by.

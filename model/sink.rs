@@ -30,9 +30,24 @@ pub trait Sink: Send + Sync {
     }
 
     /// The exact body to send, for kinds that make one of their own from the items. It is stored
-    /// with the message, so it must follow from the arguments alone.
+    /// with the message, or made again in its [`form`](Self::form), so it must follow from the
+    /// arguments alone.
     fn body(&self, message: MessageId, items: &[Item]) -> Option<String> {
         let _ = (message, items);
+        None
+    }
+
+    /// Name of the form in which [`body`](Self::body) makes its bodies now, for kinds that send
+    /// nothing but a body. The journal keeps the name in place of the bytes, so a form must never
+    /// change: a body that is to look otherwise is another form.
+    fn form(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The body in a form that [`form`](Self::form) named once, byte for byte as it was then; `None`
+    /// for one that this kind never had.
+    fn body_in(&self, form: &str, message: MessageId, items: &[Item]) -> Option<String> {
+        let _ = (form, message, items);
         None
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use herald_model::{Outcome, Sink, SinkKind};
@@ -30,6 +30,8 @@ enum Part {
     Closes,
     /// Answers without end.
     Endless,
+    /// Refuses, at far greater length than anybody reads.
+    Oversized,
     /// Answers with something of another protocol.
     Babbles,
 }
@@ -93,11 +95,15 @@ async fn http_far(part: Part, thanks: &str) -> http::Server {
         Part::Silent | Part::Swallows => Act::SayAndHang(Vec::new()),
         Part::Cuts => Act::SayAndCut(Vec::new()),
         Part::Closes => Act::Refuse,
+        Part::Oversized => Act::answer("500 Oops", "", &"and on ".repeat(300_000)),
         Part::Endless => Act::Endless("HTTP/1.1 500 Oops\r\n\r\n", "and on and on and on "),
         Part::Babbles => Act::SayAndCut(b"220 mail.example.com ESMTP\r\n".to_vec()),
     };
     http::Server::start([act]).await
 }
+
+/// A reply of one line of two megabytes.
+static OVERSIZED: LazyLock<String> = LazyLock::new(|| format!("451 {}", "and on ".repeat(300_000)));
 
 async fn smtp_far(part: Part) -> smtp::Server {
     use smtp::{Act, Script};
@@ -115,6 +121,7 @@ async fn smtp_far(part: Part) -> smtp::Server {
         Part::Cuts => script.on("DOT", Act::Cut),
         Part::Closes => script.on("CONNECT", Act::Cut),
         Part::Endless => script.on("DOT", Act::Endless("250-and on")),
+        Part::Oversized => script.on("DOT", Act::Say(&OVERSIZED)),
         Part::Babbles => script.on("CONNECT", Act::SayAndCut("HTTP/1.1 400 Bad Request")),
     };
     script.start().await
@@ -302,6 +309,7 @@ async fn far_sides_of_every_kind_have_the_same_outcomes() {
             (Part::Cuts, &["unknown"]),
             (Part::Closes, &["transient", "unknown"]),
             (Part::Endless, &["transient", "unknown"]),
+            (Part::Oversized, &["transient", "unknown"]),
             (Part::Babbles, &["transient", "unknown"]),
         ] {
             attempts.push(tokio::spawn(async move {
@@ -336,6 +344,27 @@ async fn every_attempt_bears_the_same_key() {
         let seen = far.keys_seen();
         assert_eq!(seen.len(), 3, "{}", kind.name);
         assert!(seen.iter().all(|key| *key == seen[0]), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_makes_the_same_body_again() {
+    for kind in ALL {
+        let far = far(kind, Part::Accepts).await;
+        let sink = far.sink(kind, "");
+        let notification = notification();
+        let (message, items) = (notification.message, &notification.items);
+        if let Some(form) = sink.form() {
+            let body = sink.body(message, items);
+            assert!(body.is_some(), "{}", kind.name);
+            assert_eq!(sink.body_in(form, message, items), body, "{}", kind.name);
+        }
+        assert_eq!(
+            sink.body_in("no form", message, items),
+            None,
+            "{}",
+            kind.name
+        );
     }
 }
 

@@ -5,7 +5,8 @@
 //!   and a page for people,
 //! - `http`: the one HTTP client, which follows no redirect, asks no proxy and reads no more than
 //!   it must; [`guard`] decides which addresses a configured URL may lead to,
-//! - `said`: what a far side said, made fit to be shown.
+//! - `said`: what a far side said, made fit to be shown; `trouble`: what keeps a connection from
+//!   being made, in words.
 //!
 //! A sink tries once and tells the truth: [`herald_model::outcome`] has the five answers. When to
 //! try again, how many at a time and what a person is told is decided elsewhere.
@@ -16,6 +17,7 @@ mod email;
 pub mod guard;
 mod http;
 mod said;
+mod trouble;
 
 use herald_model::SinkKind;
 

@@ -23,6 +23,7 @@ pub mod plan;
 pub mod probe;
 pub mod render;
 pub mod router;
+pub mod sources;
 pub mod telemetry;
 pub mod trigger;
 

@@ -12,13 +12,19 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::in_force::{Current, InForce, Source};
-use crate::intake::{self, Draft, Framing, Refusal, Sealed};
-use crate::journal::{Entry, Error, EventEntry, Journal, Recorded};
+use crate::intake::{self, Class, Draft, Framing, Kept, Refusal, Sealed};
+use crate::journal::{Entry, Error, EventEntry, Journal};
 use crate::plan;
 use crate::trigger::{Triggered, trigger};
 
+mod batch;
+mod tally;
+
 #[cfg(test)]
 mod tests;
+
+use batch::{Batch, Taking, refused};
+use tally::Tally;
 
 /// Takes what senders bring.
 #[derive(Clone)]
@@ -28,6 +34,7 @@ pub struct Pipeline {
     /// `server.queue_max`: items between intake and the journal's commit.
     places: Arc<Semaphore>,
     places_max: usize,
+    tally: Arc<Tally>,
 }
 
 /// What a body holds.
@@ -37,6 +44,28 @@ pub enum Bringing {
     Events,
     /// Operation results, which the trigger turns into events.
     Operations,
+}
+
+impl Bringing {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Operations => "operations",
+        }
+    }
+
+    /// What a kept body was to bring and how it is set apart, as [`Pipeline::take`] wrote it down;
+    /// `None` for what another version wrote.
+    pub fn of_kept(form: &str) -> Option<(Self, Framing)> {
+        let (word, framing) = form.split_once(' ')?;
+        let bringing = match word {
+            "events" => Self::Events,
+            "operations" => Self::Operations,
+            _ => return None,
+        };
+        Some((bringing, intake::framing(framing)?))
+    }
 }
 
 /// The answer to one item.
@@ -62,11 +91,12 @@ impl Pipeline {
             current,
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
+            tally: Arc::default(),
         }
     }
 
     /// Takes a body from `source`: one answer per item, in order. A bad item never takes the
-    /// others with it.
+    /// others with it, and is kept while there is room for it.
     ///
     /// # Errors
     /// The journal took nothing of it; the sender should try again.
@@ -79,17 +109,128 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<Vec<Answer>, Error> {
         let in_force = self.current.load_full();
-        let items = intake::items(body, framing, in_force.limits);
+        let items = intake::items(body, framing.clone(), in_force.limits);
         let _places = self.places_for(items.len())?;
         let mut batch = Batch::default();
-        for item in items {
-            let entry = item.and_then(|item| match bringing {
-                Bringing::Events => event(&in_force, source, &item, now),
-                Bringing::Operations => operation(&in_force, source, &item, now),
-            });
-            batch.push(entry);
-        }
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing,
+            now,
+        };
+        batch.add(&taking, body, &framing, items);
+        self.tally.count(&source.name, &batch.refused_classes());
         batch.record(&*self.journal).await
+    }
+
+    /// Takes a body that was refused before: as [`take`](Self::take), but what is refused again is
+    /// not kept a second time.
+    ///
+    /// # Errors
+    /// The journal took nothing of it.
+    pub async fn take_again(
+        &self,
+        source: &Source,
+        bringing: Bringing,
+        body: &[u8],
+        framing: Framing,
+        now: Timestamp,
+    ) -> Result<Vec<Answer>, Error> {
+        let in_force = self.current.load_full();
+        let items = intake::items(body, framing.clone(), in_force.limits);
+        let _places = self.places_for(items.len())?;
+        let mut batch = Batch::default();
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing,
+            now,
+        };
+        batch.add(&taking, body, &framing, items);
+        batch.forget_refused();
+        batch.record(&*self.journal).await
+    }
+
+    /// Takes several bodies of events that a source fetched, each a document of its own, with how
+    /// far it has read: the answers to each body's items, in order. All of it is durable, or
+    /// nothing.
+    ///
+    /// # Errors
+    /// The journal took nothing of it; the source should try again.
+    pub async fn take_fetched(
+        &self,
+        source: &Source,
+        bodies: &[&[u8]],
+        bookmark: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<Vec<Answer>>, Error> {
+        let in_force = self.current.load_full();
+        let items: Vec<_> = bodies
+            .iter()
+            .map(|body| intake::items(body, Framing::Document, in_force.limits))
+            .collect();
+        let counts: Vec<_> = items.iter().map(Vec::len).collect();
+        let _places = self.places_for(counts.iter().sum())?;
+        let mut batch = Batch::default();
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing: Bringing::Events,
+            now,
+        };
+        for (body, items) in bodies.iter().zip(items) {
+            batch.add(&taking, body, &Framing::Document, items);
+        }
+        self.tally.count(&source.name, &batch.refused_classes());
+        batch.mark(bookmark.map(|text| Entry::Bookmark {
+            source: Arc::clone(&source.name),
+            text,
+        }));
+        let mut answers = batch.record(&*self.journal).await?.into_iter();
+        let of_body = |count: usize| answers.by_ref().take(count).collect();
+        Ok(counts.into_iter().map(of_body).collect())
+    }
+
+    /// Whether [`take`](Self::take) would refuse nothing of a body. Nothing is written.
+    pub fn would_take(
+        &self,
+        source: &Source,
+        bringing: Bringing,
+        body: &[u8],
+        framing: &Framing,
+        now: Timestamp,
+    ) -> bool {
+        let in_force = self.current.load_full();
+        let items = intake::items(body, framing.clone(), in_force.limits);
+        let mut batch = Batch::default();
+        let taking = Taking {
+            in_force: &in_force,
+            source,
+            bringing,
+            now,
+        };
+        batch.add(&taking, body, framing, items);
+        batch.refused_classes().is_empty()
+    }
+
+    /// Writes down that something was refused before it was read.
+    pub async fn note_refused(
+        &self,
+        source: &Arc<str>,
+        bringing: Bringing,
+        class: Class,
+        reason: &str,
+        now: Timestamp,
+    ) {
+        self.tally.count(source, &[class]);
+        let entry = refused(source, bringing, reason, Kept::nothing(0), now);
+        // The sender is told either way; this is for people.
+        let _ = self.journal.record(vec![entry]).await;
+    }
+
+    /// How much was refused so far, by source and class.
+    pub fn refused(&self) -> Vec<(Arc<str>, Class, u64)> {
+        self.tally.counts()
     }
 
     /// Room for so many items, or the answer to try again: waiting here would only move the queue
@@ -178,7 +319,8 @@ impl Source {
                 "foreign-account: source `{}` does not list account `{}`",
                 self.name,
                 intake::shorten(&event.user_id)
-            )));
+            ))
+            .of_class(Class::Foreign));
         }
         if self
             .products
@@ -189,52 +331,9 @@ impl Source {
                 "foreign-product: source `{}` does not list product `{}`",
                 self.name,
                 intake::shorten(&event.product)
-            )));
+            ))
+            .of_class(Class::Foreign));
         }
         Ok(())
-    }
-}
-
-/// The items of one body on their way through the journal.
-#[derive(Default)]
-struct Batch {
-    /// One per item: refused, or the next of `entries`.
-    items: Vec<Result<(), Refusal>>,
-    entries: Vec<Entry>,
-}
-
-impl Batch {
-    fn push(&mut self, entry: Result<Entry, Refusal>) {
-        self.items.push(entry.map(|entry| self.entries.push(entry)));
-    }
-
-    async fn record(self, journal: &dyn Journal) -> Result<Vec<Answer>, Error> {
-        let reasons: Vec<_> = self.entries.iter().map(not_triggered).collect();
-        let recorded = match self.entries.is_empty() {
-            true => Vec::new(),
-            false => journal.record(self.entries).await?,
-        };
-        let mut recorded = recorded.into_iter().zip(reasons);
-        let answer = |item: Result<(), Refusal>| match item {
-            Err(refusal) => Ok(Answer::Refused(refusal.reason)),
-            Ok(()) => match recorded.next() {
-                Some((Recorded::Accepted { id, .. }, _)) => Ok(Answer::Accepted(id)),
-                Some((Recorded::Duplicate { of }, _)) => Ok(Answer::Duplicate(of)),
-                Some((Recorded::Noted, reason)) => {
-                    Ok(Answer::NotTriggered(reason.unwrap_or_default()))
-                }
-                None => Err(Error::Failed(
-                    "the journal answered too few entries".to_owned(),
-                )),
-            },
-        };
-        self.items.into_iter().map(answer).collect()
-    }
-}
-
-fn not_triggered(entry: &Entry) -> Option<&'static str> {
-    match entry {
-        Entry::NotTriggered { reason, .. } => Some(reason),
-        Entry::Event(_) => None,
     }
 }

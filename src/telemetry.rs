@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io::IsTerminal;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -37,6 +39,22 @@ pub struct Metrics {
     items: Family<ItemLabels, Counter>,
     deliveries: Family<StateLabels, Gauge>,
     planned: Gauge,
+    source_backlog: Family<SourceLabels, Gauge>,
+    source_age: Family<SourceLabels, Gauge<f64, AtomicU64>>,
+}
+
+/// What waits at the far side of a source that fetches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Backlog {
+    /// Messages; `None` where the far side did not say.
+    pub messages: Option<u64>,
+    /// How long the oldest has waited; `None` where that is not known.
+    pub oldest: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,11 +89,25 @@ impl Default for Metrics {
             "Deliveries planned so far",
             planned.clone(),
         );
+        let source_backlog = Family::default();
+        registry.register(
+            "source_backlog_messages",
+            "Messages that wait at the far side of a source",
+            source_backlog.clone(),
+        );
+        let source_age = Family::default();
+        registry.register(
+            "source_oldest_seconds",
+            "How long the oldest message that was just fetched had waited; 0 when none waits",
+            source_age.clone(),
+        );
         Self {
             registry,
             items,
             deliveries,
             planned,
+            source_backlog,
+            source_age,
         }
     }
 }
@@ -96,6 +128,21 @@ impl Metrics {
                     status,
                 })
                 .inc();
+        }
+    }
+
+    /// Notes what waits at the far side of a source.
+    pub fn waits(&self, source: &str, backlog: Backlog) {
+        let labels = SourceLabels {
+            source: source.to_owned(),
+        };
+        if let Some(messages) = backlog.messages {
+            let gauge = self.source_backlog.get_or_create(&labels);
+            gauge.set(i64::try_from(messages).unwrap_or(i64::MAX));
+        }
+        if let Some(oldest) = backlog.oldest {
+            let gauge = self.source_age.get_or_create(&labels);
+            gauge.set(oldest.as_secs_f64());
         }
     }
 

@@ -27,7 +27,10 @@ impl Environment for Everything {
             "DINGTALK_SECOND" => "https://oapi.dingtalk.com/robot/send?access_token=9876543210",
             "CALLBACK_SECRET" => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "CALLBACK_SECRET_NEW" => "whsec_aLaSwMfKQ9r8GKYqrTwjUPD8ILPZIo2L",
-            "HERALD_TOKEN" | "HERALD_CLOUDMONITOR_TOKEN" => "0123456789abcdefghij",
+            "HERALD_TOKEN" | "HERALD_CLOUDMONITOR_TOKEN" | "HERALD_BRIDGE_TOKEN" => {
+                "0123456789abcdefghij"
+            }
+            "SMQ_KEY_ID" | "SMQ_KEY_SECRET" | "SMQ_TOKEN" => "LTAI5tExample",
             "CALLBACK_TOKEN" | "DINGTALK_SECRET" => "SEC0123456789",
             _ => return None,
         };

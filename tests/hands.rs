@@ -15,9 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use support::mail::MailServer;
 use support::{Herald, Receiver, answer, client, config, event};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 #[track_caller]
 fn said(output: &Output) -> String {
@@ -410,66 +409,21 @@ async fn a_backup_needs_no_router_but_a_journal() {
     );
 }
 
-/// A mail server that refuses `b@example.com` until it is told otherwise; gives who got mail.
-async fn mail_server(refuses: Arc<Mutex<bool>>) -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let got: Arc<Mutex<Vec<String>>> = Arc::default();
-    let shared = Arc::clone(&got);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, Arc::clone(&refuses), Arc::clone(&shared)));
-        }
-    });
-    (address, got)
-}
-
-async fn converse(stream: TcpStream, refuses: Arc<Mutex<bool>>, got: Arc<Mutex<Vec<String>>>) {
-    let (read, mut write) = stream.into_split();
-    let mut lines = BufReader::new(read).lines();
-    write.write_all(b"220 here\r\n").await.unwrap();
-    let (mut to, mut data) = (String::new(), false);
-    while let Ok(Some(line)) = lines.next_line().await {
-        let reply = if data {
-            if line != "." {
-                continue;
-            }
-            data = false;
-            got.lock().unwrap().push(to.clone());
-            "250 queued"
-        } else if line.starts_with("RCPT") {
-            to = line.clone();
-            match line.contains("b@example.com") && *refuses.lock().unwrap() {
-                true => "550 5.1.1 no such user",
-                false => "250 ok",
-            }
-        } else if line == "DATA" {
-            data = true;
-            "354 go on"
-        } else {
-            "250 ok"
-        };
-        if write
-            .write_all(format!("{reply}\r\n").as_bytes())
-            .await
-            .is_err()
-        {
-            return;
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replayed_mail_goes_to_the_refused_only() {
-    let refuses = Arc::new(Mutex::new(true));
-    let (server, got) = mail_server(Arc::clone(&refuses)).await;
+    let server = MailServer::start(|command| match command {
+        "RCPT TO:<b@example.com>" => Some("550 5.1.1 no such user"),
+        _ => Some(""),
+    })
+    .await;
+    let address = server.address;
     let config = format!(
         r#"
 [server]
 listen = "127.0.0.1:0"
 [sink.mail]
 kind = "email"
-server = "{server}"
+server = "{address}"
 tls = "none"
 from = "herald@example.com"
 to = ["a@example.com", "b@example.com", "c@example.com"]
@@ -481,32 +435,14 @@ to = ["mail"]
     let herald = Herald::start(&config);
     herald.post("/v1/events", event("1")).await;
     herald.until(|totals| totals["dead"] == 1).await;
-    let reached = |got: &Mutex<Vec<String>>, who: &str| {
-        got.lock()
-            .unwrap()
-            .iter()
-            .filter(|to| to.contains(who))
-            .count()
-    };
-    assert_eq!(
-        (
-            reached(&got, "a@"),
-            reached(&got, "b@"),
-            reached(&got, "c@")
-        ),
-        (1, 0, 1)
-    );
-    *refuses.lock().unwrap() = false;
+    assert_eq!(server.mailed(), ["a@example.com", "c@example.com"]);
+    server.answer_from_now_on(|_| Some(""));
     let done = command(&herald, &["replay", "--state", "dead", "--sink", "mail"]).await;
     assert_eq!(done, "1 delivery is due again\n");
     herald.until(|totals| totals["delivered"] == 1).await;
     assert_eq!(
-        (
-            reached(&got, "a@"),
-            reached(&got, "b@"),
-            reached(&got, "c@")
-        ),
-        (1, 1, 1)
+        server.mailed(),
+        ["a@example.com", "c@example.com", "b@example.com"]
     );
     let shown = deliveries(&herald, "").await;
     assert_eq!(shown[0]["attemptCount"], 2);

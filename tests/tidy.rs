@@ -19,7 +19,7 @@ const KNOW_THE_SINKS: [&str; 4] = ["config", "demo", "render", "router"];
 const NAME_NO_KIND: [&str; 4] = ["dispatch", "journal", "pipeline", "plan"];
 
 /// What the rooms of the flow may know of the others. Tests may know more.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 8] = [
     ("intake", &["journal"]),
     ("trigger", &["intake"]),
     ("plan", &["journal"]),
@@ -28,6 +28,17 @@ const ROOMS: [(&str, &[&str]); 7] = [
     (
         "dispatch",
         &["clock", "in_force", "intake", "journal", "render"],
+    ),
+    (
+        "sources",
+        &[
+            "clock",
+            "in_force",
+            "intake",
+            "journal",
+            "pipeline",
+            "telemetry",
+        ],
     ),
     (
         "pipeline",
@@ -350,6 +361,27 @@ fn every_kind_has_its_pages() {
     });
     none(
         "every kind of sink has a module, an example and a page for people:",
+        pages.filter(|page| !top().join(page).is_file()),
+    );
+}
+
+#[test]
+fn every_source_has_its_pages() {
+    let list = read("src/sources/mod.rs");
+    let list = list.split("pub const ALL").nth(1).unwrap();
+    let kinds: Vec<_> = list
+        .split(';')
+        .next()
+        .unwrap()
+        .split(|c: char| !c.is_alphanumeric() && c != ':')
+        .filter_map(|word| word.strip_suffix("::KIND"))
+        .collect();
+    assert!(kinds.len() >= 2, "{kinds:?}");
+    let pages = kinds.into_iter().flat_map(|kind| {
+        ["mod.rs", "example.toml", "README.md"].map(|page| format!("src/sources/{kind}/{page}"))
+    });
+    none(
+        "every kind of source has a module, an example and a page for people:",
         pages.filter(|page| !top().join(page).is_file()),
     );
 }

@@ -21,6 +21,7 @@ pub use number::Number;
 pub use object::Object;
 pub use parse::{Parsed, next_document, parse};
 pub(crate) use write::quoted;
+pub use write::write_text;
 
 /// One JSON value.
 ///

@@ -337,7 +337,7 @@ impl<'a> Cursor<'a> {
 
 /// How many bytes from the front are neither a quote, nor a backslash, nor a control character.
 #[inline]
-fn plain_run(bytes: &[u8]) -> usize {
+pub(crate) fn plain_run(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut chunks = bytes.chunks_exact(8);

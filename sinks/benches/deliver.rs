@@ -322,7 +322,9 @@ fn notification() -> Result<Notification, Box<dyn std::error::Error>> {
             text: "The ENI is attached.\n\nRegion: cn-hangzhou\n".repeat(10),
             html: None,
             body: None,
+            form: None,
             link: None,
+            failure: None,
         },
     })
 }

@@ -86,13 +86,17 @@ pub(super) fn headers(event: &Event) -> HeaderMap {
     attributes
         .iter()
         .filter_map(|(name, value)| {
-            let encoded = utf8_percent_encode(value.as_str()?, ENCODED).to_string();
             Some((
                 HeaderName::try_from(format!("ce-{name}")).ok()?,
-                HeaderValue::try_from(encoded).ok()?,
+                HeaderValue::try_from(header_value(value.as_str()?)).ok()?,
             ))
         })
         .collect()
+}
+
+/// Any text as the value of a header.
+pub(super) fn header_value(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 fn attributes(event: &Event) -> Attributes {

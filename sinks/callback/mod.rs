@@ -56,6 +56,39 @@ enum Form {
     Binary,
 }
 
+impl Form {
+    const ALL: [Self; 3] = [Self::Herald, Self::Structured, Self::Binary];
+
+    /// What the journal keeps in place of a body. One that looks otherwise is another form.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Herald => "herald-1",
+            Self::Structured => "cloudevents-structured-1",
+            Self::Binary => "cloudevents-binary-1",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|form| form.name() == name)
+    }
+
+    fn body(self, message: MessageId, items: &[Item]) -> Option<String> {
+        match self {
+            Self::Herald => payload::body(message, items),
+            Self::Structured => cloudevents::structured(items),
+            Self::Binary => cloudevents::binary(items),
+        }
+    }
+
+    fn content_type(self, items: &[Item]) -> &'static str {
+        match (self, items) {
+            (Self::Herald, _) | (Self::Binary, [_]) => "application/json",
+            (Self::Structured, [_]) => cloudevents::STRUCTURED,
+            (Self::Structured | Self::Binary, _) => cloudevents::BATCH,
+        }
+    }
+}
+
 /// One configured endpoint.
 struct Callback {
     client: Client,
@@ -82,11 +115,15 @@ impl Sink for Callback {
     }
 
     fn body(&self, message: MessageId, items: &[Item]) -> Option<String> {
-        match self.form {
-            Form::Herald => payload::body(message, items),
-            Form::Structured => cloudevents::structured(items),
-            Form::Binary => cloudevents::binary(items),
-        }
+        self.form.body(message, items)
+    }
+
+    fn form(&self) -> Option<&'static str> {
+        Some(self.form.name())
+    }
+
+    fn body_in(&self, form: &str, message: MessageId, items: &[Item]) -> Option<String> {
+        Form::named(form)?.body(message, items)
     }
 
     async fn deliver(&self, notification: &Notification, _progress: &Progress<'_>) -> Outcomes {
@@ -103,7 +140,7 @@ impl Sink for Callback {
         let request = match self.request(notification, body) {
             Ok(request) => request,
             Err(error) => {
-                let words = crate::http::chain(&error.without_url());
+                let words = crate::trouble::chain(&error.without_url());
                 return Outcome::sink_fault(self.redactor.clean(&words)).into();
             }
         };
@@ -128,6 +165,7 @@ impl Callback {
         notification: &Notification,
         body: String,
     ) -> reqwest::Result<reqwest::Request> {
+        let form = self.form_of(notification);
         let id = notification.message.to_string();
         let timestamp = notification.attempted_at.as_second();
         let mut request = self
@@ -135,7 +173,7 @@ impl Callback {
             .request(self.method.clone(), self.target.url().clone())
             .header(
                 http::header::CONTENT_TYPE,
-                self.content_type(&notification.items),
+                form.content_type(&notification.items),
             )
             .header("webhook-id", &id)
             .header("webhook-timestamp", timestamp);
@@ -143,18 +181,21 @@ impl Callback {
             let signature = sign::sign(&self.keys, &id, timestamp, body.as_bytes());
             request = request.header("webhook-signature", signature);
         }
-        if let (Form::Binary, [item]) = (self.form, notification.items.as_slice()) {
+        if let (Form::Binary, [item]) = (form, notification.items.as_slice()) {
             request = request.headers(cloudevents::headers(&item.event));
+        }
+        // The body has no place for it: its form is the receiver's.
+        if let Some(failure) = &notification.rendered.failure {
+            let told = cloudevents::header_value(failure);
+            request = request.header("herald-template-failure", told);
         }
         request.headers(self.headers.clone()).body(body).build()
     }
 
-    fn content_type(&self, items: &[Item]) -> &'static str {
-        match (self.form, items) {
-            (Form::Herald, _) | (Form::Binary, [_]) => "application/json",
-            (Form::Structured, [_]) => cloudevents::STRUCTURED,
-            (Form::Structured | Form::Binary, _) => cloudevents::BATCH,
-        }
+    /// The form of the body: an earlier one where an attempt in it may have arrived.
+    fn form_of(&self, notification: &Notification) -> Form {
+        let kept = notification.rendered.form.as_deref();
+        kept.and_then(Form::named).unwrap_or(self.form)
     }
 }
 

@@ -7,7 +7,7 @@ use herald_model::{Outcome, Outcomes, Signal};
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 
-use crate::http::{Answer, Failure, http_date};
+use crate::http::{Answer, Failure, http_date, seconds_ahead};
 use crate::said::Redactor;
 
 /// The longest wait that a `Retry-After` may ask for. Chosen: an hour is the longest step of the
@@ -68,14 +68,56 @@ pub(super) fn outcome(
             "{said}; redirects are not followed, so write the final URL"
         ))
         .into(),
-        401 | 403 => Outcome::sink_fault(said).into(),
+        401 | 403 => Outcome::sink_fault(explained(said, answer, now)).into(),
         410 => Outcomes::same(Outcome::sink_fault(format!(
             "{said}; the receiver wants no more, so the sink is held until you resume it"
         )))
         .with_signal(Signal::Hold),
         408 | 425 | 429 | 500..=599 => transient(said).into(),
-        400..=499 => Outcome::permanent(said).into(),
+        400..=499 => Outcome::permanent(explained(said, answer, now)).into(),
         _ => Outcome::transient(format!("{said}; this is no final status")).into(),
+    }
+}
+
+/// Statuses that a mistake in the settings leads to, in words.
+const MEANINGS: [(u16, &str); 5] = [
+    (
+        401,
+        "the receiver wants other credentials; check `secret`, `bearer`, `password`",
+    ),
+    (
+        403,
+        "the receiver lets nobody in with these credentials or from this address",
+    ),
+    (404, "the receiver knows no such path; check `url`"),
+    (405, "the receiver wants another `method`"),
+    (415, "the receiver wants another `format`"),
+];
+
+/// Seconds by which two clocks may differ before receivers refuse a signature (Standard Webhooks'
+/// reference libraries: five minutes, either way).
+const CLOCK_TOLERANCE: u64 = 300;
+
+/// What was said, with what it means.
+fn explained(said: String, answer: &Answer, now: Timestamp) -> String {
+    let status = answer.status.as_u16();
+    let meaning = MEANINGS.iter().find(|(known, _)| *known == status);
+    let mut words: Vec<String> = meaning
+        .iter()
+        .map(|(_, words)| (*words).to_owned())
+        .collect();
+    let ahead = seconds_ahead(&answer.headers, now).unwrap_or_default();
+    // A signature with a wrong time is refused as any other, most often with one of these.
+    if matches!(status, 400 | 401 | 403) && ahead.unsigned_abs() > CLOCK_TOLERANCE {
+        let way = if ahead > 0 { "ahead of" } else { "behind" };
+        let seconds = ahead.unsigned_abs();
+        words.push(format!(
+            "this machine's clock is {seconds} s {way} the receiver's"
+        ));
+    }
+    match words.is_empty() {
+        true => said,
+        false => format!("{said} ({})", words.join("; ")),
     }
 }
 

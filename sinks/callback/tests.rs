@@ -1,7 +1,10 @@
 //! The callback against a server on loopback.
 
+use std::sync::Arc;
+
 use herald_model::{Outcomes, Signal, Sink};
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 use super::KIND;
 use crate::testing::http::{Act, Server};
@@ -74,6 +77,89 @@ async fn every_status_has_its_outcome() {
             Signal::None
         };
         assert_eq!(outcomes.signal, expected, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn usual_mistakes_are_told_in_words() {
+    let clock = "Date: Fri, 02 Jan 2026 04:04:06 GMT\r\n";
+    for (status, headers, words) in [
+        (
+            "401 Unauthorized",
+            "",
+            "(the receiver wants other credentials; check `secret`, `bearer`, `password`)",
+        ),
+        (
+            "403 Forbidden",
+            "",
+            "(the receiver lets nobody in with these credentials or from this address)",
+        ),
+        (
+            "404 Not Found",
+            "",
+            "(the receiver knows no such path; check `url`)",
+        ),
+        (
+            "405 Method Not Allowed",
+            "",
+            "(the receiver wants another `method`)",
+        ),
+        (
+            "410 Gone",
+            "",
+            "; the receiver wants no more, so the sink is held until you resume it",
+        ),
+        (
+            "415 Unsupported Media Type",
+            "",
+            "(the receiver wants another `format`)",
+        ),
+        (
+            "400 Bad Request",
+            clock,
+            "(this machine's clock is 3600 s behind the receiver's)",
+        ),
+        (
+            "401 Unauthorized",
+            clock,
+            "`password`; this machine's clock is 3600 s behind the receiver's)",
+        ),
+        (
+            "400 Bad Request",
+            "Date: Fri, 02 Jan 2026 03:04:06 GMT\r\n",
+            "400 Bad Request",
+        ),
+        (
+            "302 Found",
+            "",
+            "; redirects are not followed, so write the final URL",
+        ),
+    ] {
+        let head = format!("HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\n\r\n");
+        let act = Act::SayAndCut(head.into());
+        let outcome = outcomes(act).await.of(0);
+        // An attempt takes a moment, in which the clock goes on.
+        let reason = outcome.reason().replace("3599 s", "3600 s");
+        assert!(reason.ends_with(words), "{status}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_template_that_failed_is_told_in_a_header() {
+    let server = Server::start([Act::ok("")]).await;
+    let mut notification = notification();
+    notification.rendered.failure = Some("（模板 \"body\"）\r\nX: y".to_owned());
+    for format in ["herald", "cloudevents-binary"] {
+        let sink = to(&server, &format!("format = {format:?}"));
+        let outcome = deliver(&*sink, &notification, &Memory::default()).await;
+        assert_eq!(outcome.of(0).as_str(), "delivered");
+    }
+    for request in server.requests() {
+        assert_eq!(
+            request.header("herald-template-failure"),
+            "%EF%BC%88%E6%A8%A1%E6%9D%BF%20%22body%22%EF%BC%89%0D%0AX:%20y"
+        );
+        assert!(!request.has("x"));
     }
 }
 
@@ -218,9 +304,15 @@ async fn what_never_left_is_transient() {
     let refused = format!("url = \"http://{closed}/\"\nallow_addresses = [\"127.0.0.1\"]");
     // RFC 6761 section 6.4: `.invalid` never resolves.
     let unknown = "url = \"http://no-such-host.invalid/\"";
-    for keys in [refused.as_str(), unknown] {
+    let words =
+        format!("{closed} refuses connections; check the port, and whether the program there runs");
+    for (keys, words) in [
+        (refused.as_str(), words.as_str()),
+        (unknown, "no address is known for no-such-host.invalid ("),
+    ] {
         let (word, reason) = attempt(&*sink(&KIND, keys)).await;
         assert_eq!(word, "transient", "{keys}: {reason}");
+        assert!(reason.starts_with(words), "{reason}");
         assert!(!reason.contains("http://"), "{reason}");
     }
 }
@@ -349,14 +441,21 @@ async fn the_guard_refuses_names_that_resolve_to_this_machine() {
 }
 
 #[tokio::test]
-async fn many_deliveries_use_few_connections() {
+async fn a_thousand_deliveries_use_few_connections() {
     let server = Server::start([Act::ok("")]).await;
-    let sink = to(&server, "");
-    for _ in 0..50 {
-        assert_eq!(attempt(&*sink).await.0, "delivered");
-    }
-    assert_eq!(server.requests().len(), 50);
-    assert!(server.connections() <= 2, "{}", server.connections());
+    let sink = Arc::<dyn Sink>::from(to(&server, ""));
+    // As many at a time as a callback's default `concurrency`.
+    let permits = Arc::new(Semaphore::new(KIND.defaults.concurrency as usize));
+    at_once((0..1_000).map(|_| {
+        let (sink, permits) = (Arc::clone(&sink), Arc::clone(&permits));
+        async move {
+            let _permit = permits.acquire().await.unwrap();
+            assert_eq!(attempt(&*sink).await.0, "delivered");
+        }
+    }))
+    .await;
+    assert_eq!(server.requests().len(), 1_000);
+    assert!(server.connections() <= 16, "{}", server.connections());
 }
 
 #[tokio::test]
@@ -369,9 +468,20 @@ async fn tls_needs_a_trusted_certificate_and_may_show_one() {
     );
     let (word, reason) = attempt(&*sink(&KIND, &url)).await;
     assert_eq!(word, "sink-fault", "{reason}");
+    assert_eq!(
+        reason,
+        "the server's certificate is signed by an authority that is not trusted here; name its file \
+         in `ca`"
+    );
     let trusted = format!("{url}ca = {:?}\n", here.ca());
     let (word, reason) = attempt(&*sink(&KIND, &trusted)).await;
-    assert_ne!(word, "delivered", "{reason}");
+    assert_eq!(word, "sink-fault", "{reason}");
+    assert_eq!(
+        reason,
+        "the server wants a client certificate that it trusts; a callback shows one by \
+         `client_cert` and `client_key`"
+    );
+    assert!(server.requests().is_empty());
     let shown = format!(
         "{trusted}client_cert = {:?}\nclient_key = {:?}",
         client.ca(),

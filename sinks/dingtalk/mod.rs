@@ -130,7 +130,7 @@ impl Sink for DingTalk {
         let request = match request {
             Ok(request) => request,
             Err(error) => {
-                let words = crate::http::chain(&error.without_url());
+                let words = crate::trouble::chain(&error.without_url());
                 return Outcome::sink_fault(self.redactor.clean(&words)).into();
             }
         };

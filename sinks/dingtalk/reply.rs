@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::http::{Answer, BodyEnd, http_date};
+use crate::http::{Answer, BodyEnd, seconds_ahead};
 use crate::said::Redactor;
 
 /// How long a robot is left alone after it was throttled: "going over means 10 minutes of
@@ -249,11 +249,7 @@ fn meaning(code: i64, words: &str) -> (Option<Class>, &'static str) {
 
 /// How far this machine's clock is from the far side's, where that named a date.
 fn clock_error(answer: &Answer, now: Timestamp) -> String {
-    let date = answer.headers.get(http::header::DATE);
-    let Some(theirs) = date.and_then(|date| http_date(date.to_str().ok()?)) else {
-        return String::new();
-    };
-    match now.duration_since(theirs).as_secs() {
+    match seconds_ahead(&answer.headers, now).unwrap_or_default() {
         0 => String::new(),
         seconds @ 1.. => format!(", {seconds} s ahead of DingTalk's"),
         seconds => format!(", {} s behind DingTalk's", seconds.unsigned_abs()),

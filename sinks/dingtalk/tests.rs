@@ -189,11 +189,43 @@ async fn every_answer_has_its_outcome() {
             "permanent",
             Signal::None,
         ),
+        (
+            r#"{"errcode":460101,"errmsg":"消息体大小不合法，请控制在20000字节以内"}"#,
+            "permanent",
+            Signal::None,
+        ),
+        // The code of an unknown token means an expired session elsewhere; both are over.
+        (
+            r#"{"errcode":300001,"errmsg":"session 不存在"}"#,
+            "sink-fault",
+            Signal::None,
+        ),
         // Codes nobody listed: by their words, else tried again a few times, never a success.
         (
             r#"{"errcode":999999,"errmsg":"消息被限流"}"#,
             "transient",
             PENALTY,
+        ),
+        (
+            r#"{"errcode":999999,"errmsg":"发送太快"}"#,
+            "transient",
+            PENALTY,
+        ),
+        (
+            r#"{"errcode":999999,"errmsg":"You send Too Fast"}"#,
+            "transient",
+            PENALTY,
+        ),
+        (
+            r#"{"errcode":999999,"errmsg":"exceed 20 times per minute"}"#,
+            "transient",
+            PENALTY,
+        ),
+        // `exceed` alone is no throttling.
+        (
+            r#"{"errcode":999999,"errmsg":"exceed 20000 bytes"}"#,
+            "transient",
+            Signal::None,
         ),
         (
             r#"{"errcode":999998,"errmsg":"what is this"}"#,

@@ -8,7 +8,7 @@ use std::error::Error as _;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::response::Response;
 
-use crate::http::{chain, is_tls};
+use crate::trouble;
 
 /// Where in the conversation a reply stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,19 +151,15 @@ fn enhanced(text: &str) -> Option<&str> {
 
 /// The verdict where the server did not speak, or not in SMTP.
 fn broken(error: &Error, step: Step, dot_sent: bool) -> Verdict {
-    let words = format!("while {}: {}", doing(step), plain_words(error));
+    let encryption = trouble::encrypting(error);
+    let is_encryption = encryption.is_some();
+    let words = encryption.unwrap_or_else(|| plain_words(error));
+    let words = format!("while {}: {words}", doing(step));
     if dot_sent {
-        return Verdict::Unknown(words);
-    }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(this) = cause {
-        if is_tls(this) {
-            return Verdict::Fault(words);
-        }
-        cause = this.source();
-    }
-    // The client itself could not go on: STARTTLS or a mechanism is not offered.
-    if error.is_client() || error.is_tls() {
+        Verdict::Unknown(words)
+    } else if is_encryption || error.is_client() || error.is_tls() {
+        // The client itself could not go on: no trusted connection, or STARTTLS or a mechanism is
+        // not offered.
         Verdict::Fault(words)
     } else {
         Verdict::Later(words)
@@ -172,7 +168,7 @@ fn broken(error: &Error, step: Step, dot_sent: bool) -> Verdict {
 
 /// The library's words, put so that they say what to do.
 fn plain_words(error: &Error) -> String {
-    let words = chain(error);
+    let words = trouble::chain(error);
     for (theirs, ours) in [
         (
             "STARTTLS is not supported",
@@ -180,19 +176,9 @@ fn plain_words(error: &Error) -> String {
         ),
         (
             "No compatible authentication mechanism",
-            "the server offers neither AUTH PLAIN nor LOGIN",
+            "the server offers neither AUTH PLAIN nor LOGIN; if it does after STARTTLS, set `tls`",
         ),
         ("incomplete response", "the server closed the connection"),
-        ("UnknownIssuer", UNTRUSTED),
-        ("BadSignature", UNTRUSTED),
-        (
-            "not valid for name",
-            "the server's certificate is for another name; write the name that is in it in `server`",
-        ),
-        (
-            "certificate expired",
-            "the server's certificate has expired; have it renewed",
-        ),
     ] {
         if words.contains(theirs) {
             return ours.to_owned();
@@ -201,10 +187,6 @@ fn plain_words(error: &Error) -> String {
     // The library says it once for each of its layers.
     words.replace("Connection error: ", "")
 }
-
-/// What both names of an authority that nobody here knows mean.
-const UNTRUSTED: &str = "the server's certificate is signed by an authority that is not trusted \
-                         here; name its file in `ca`";
 
 /// A positive reply at a step; anything but the expected code means that replies are out of step
 /// with commands, and then nothing that was read can be trusted.
@@ -268,6 +250,14 @@ mod tests {
             (552, "5.5.3 too many recipients", Recipient, "later"),
             (552, "5.2.2 mailbox full", Recipient, "refused"),
             (550, "5.1.1 no such mailbox", Recipient, "refused"),
+            (550, "5.1.2 no such host", Recipient, "refused"),
+            (553, "5.1.3 bad syntax", Recipient, "refused"),
+            (521, "host accepts no mail", Recipient, "refused"),
+            (550, "5.2.2 mailbox full", Recipient, "refused"),
+            (421, "4.3.2 shutting down", Recipient, "later"),
+            (450, "4.4.1 no answer", Recipient, "later"),
+            (450, "4.7.1 rate limited", Recipient, "later"),
+            (534, "5.7.9 mechanism too weak", Recipient, "fault"),
             (550, "5.2.1 mailbox disabled", Recipient, "refused"),
             (556, "5.1.10 null MX", Recipient, "refused"),
             (550, "5.7.1 refused by policy", Recipient, "refused"),
@@ -277,7 +267,14 @@ mod tests {
             (451, "4.4.1 no answer", Data, "later"),
             (552, "5.2.3 too big", Text, "refused"),
             (554, "5.7.1 spam", Text, "refused"),
+            (552, "5.3.4 too big", Text, "refused"),
             (451, "4.3.0 try again", Text, "later"),
+            (451, "4.4.2 bad connection", Text, "later"),
+            (421, "4.3.2 shutting down", Text, "later"),
+            (451, "4.7.0 not now", Sender, "later"),
+            (452, "4.3.1 no room", Sender, "later"),
+            (538, "5.7.11 encryption required", Auth, "fault"),
+            (502, "5.5.1 no AUTH", Auth, "fault"),
         ] {
             let word = match by_code(code, text, step) {
                 Verdict::Accepted(_) => "accepted",

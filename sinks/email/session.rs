@@ -4,7 +4,10 @@
 //! a refused recipient, aborts all recipients for one, and bounds nothing but the TCP connect. Here
 //! every step knows its place, so a reply, a cut or a time-out gets the verdict that belongs there.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
 
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -14,7 +17,8 @@ use lettre::transport::smtp::extension::ClientId;
 use tokio::net::TcpStream;
 
 use super::reply::{Step, Verdict, doing, expect, is_reply, verdict};
-use super::stream::Plain;
+use super::stream::{Encrypted, Plain};
+use crate::trouble::{self, Unknown};
 
 /// When encryption begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(super) struct Server {
     /// Absent without encryption.
     pub(super) tls: Option<TlsParameters>,
     pub(super) hello: ClientId,
+    /// How long to wait for each address of the server.
+    pub(super) dial_at_most: Duration,
     pub(super) credentials: Option<Credentials>,
 }
 
@@ -91,48 +97,29 @@ impl Server {
     pub(super) async fn open(&self, reach: &Reach) -> Result<Session, Verdict> {
         reach.at(Step::Connect);
         let failed = |error| verdict(&error, Step::Connect, false);
-        let address = (self.host.as_str(), self.port);
+        let stream = self.dial().await?;
+        let hello = &self.hello;
         let mut connection = match (self.encryption, &self.tls) {
-            (Encryption::Implicit, Some(tls)) => AsyncSmtpConnection::connect_tokio1(
-                address,
-                None,
-                &self.hello,
-                Some(tls.clone()),
-                None,
-            )
-            .await
-            .map_err(failed)?,
-            (encryption, tls) => {
-                let connected = TcpStream::connect(address).await.and_then(|stream| {
-                    // lettre writes a text and its final dot apart; without this the dot waits for
-                    // the delayed acknowledgement of the text, 40 ms for every mail.
-                    stream.set_nodelay(true)?;
-                    Ok(stream)
-                });
-                let stream = connected.map_err(|error| {
-                    Verdict::Later(format!("{error} while {}", doing(Step::Connect)))
-                })?;
-                match (encryption, tls) {
-                    (Encryption::StartTls, Some(tls)) => {
-                        let stream = Box::new(Plain::before_tls(stream));
-                        let mut connection =
-                            AsyncSmtpConnection::connect_with_transport(stream, &self.hello)
-                                .await
-                                .map_err(failed)?;
-                        connection
-                            .starttls(tls.clone(), &self.hello)
-                            .await
-                            .map_err(failed)?;
-                        connection
-                    }
-                    _ => AsyncSmtpConnection::connect_with_transport(
-                        Box::new(Plain::new(stream)),
-                        &self.hello,
-                    )
+            (Encryption::Implicit, Some(tls)) => {
+                let stream = Encrypted::from(stream, tls.clone()).await.map_err(failed)?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), hello)
                     .await
-                    .map_err(failed)?,
-                }
+                    .map_err(failed)?
             }
+            (Encryption::StartTls, Some(tls)) => {
+                let stream = Box::new(Plain::before_tls(stream));
+                let mut connection = AsyncSmtpConnection::connect_with_transport(stream, hello)
+                    .await
+                    .map_err(failed)?;
+                connection
+                    .starttls(tls.clone(), hello)
+                    .await
+                    .map_err(failed)?;
+                connection
+            }
+            _ => AsyncSmtpConnection::connect_with_transport(Box::new(Plain::new(stream)), hello)
+                .await
+                .map_err(failed)?,
         };
         if let Some(credentials) = &self.credentials {
             reach.at(Step::Auth);
@@ -144,6 +131,50 @@ impl Server {
         }
         Ok(Session { connection })
     }
+
+    /// The TCP connection.
+    async fn dial(&self) -> Result<TcpStream, Verdict> {
+        let place = match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        };
+        let dialled = async {
+            let address = (self.host.as_str(), self.port);
+            let found = tokio::net::lookup_host(address).await;
+            let found = found.map_err(|cause| {
+                std::io::Error::other(Unknown {
+                    name: self.host.clone(),
+                    cause,
+                })
+            })?;
+            let stream = dial_any(found, self.dial_at_most).await?;
+            // lettre writes a text and its final dot apart; without this the dot waits for the
+            // delayed acknowledgement of the text, 40 ms for every mail.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        dialled.await.map_err(|error: std::io::Error| {
+            let words = trouble::connecting(&error, &place).unwrap_or_else(|| error.to_string());
+            Verdict::Later(format!("while {}: {words}", doing(Step::Connect)))
+        })
+    }
+}
+
+/// A connection to the first of `addresses` that takes one within `each`. A server whose name has
+/// an address that nobody answers at, as often with IPv6, is reached by the others.
+async fn dial_any(
+    addresses: impl Iterator<Item = SocketAddr>,
+    each: Duration,
+) -> std::io::Result<TcpStream> {
+    let mut last = std::io::Error::from(ErrorKind::NotFound);
+    for address in addresses {
+        match tokio::time::timeout(each, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
 }
 
 impl Session {
@@ -220,5 +251,31 @@ impl Session {
             },
             Err(error) => Err((verdict(&error, step, false), is_reply(&error))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_nobody_answers_at_is_passed() {
+        // A queue for one connection, which is taken: the next ones are not answered.
+        let deaf = TcpSocket::new_v4().unwrap();
+        deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let deaf = deaf.listen(0).unwrap();
+        let deaf_address = deaf.local_addr().unwrap();
+        let _taken = TcpStream::connect(deaf_address).await.unwrap();
+        let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let live_address = live.local_addr().unwrap();
+        let each = Duration::from_millis(200);
+        let stream = dial_any([deaf_address, live_address].into_iter(), each)
+            .await
+            .unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live_address);
+        let none = dial_any([deaf_address].into_iter(), each).await;
+        assert_eq!(none.unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }

@@ -19,6 +19,9 @@ use super::pool::Pool;
 use super::session::{Encryption, Server};
 use crate::said::{Redactor, one_line};
 
+/// The longest wait for one address of a server. Chosen: three lost packets and their repetitions.
+const DIAL_AT_MOST: Duration = Duration::from_secs(10);
+
 /// Checked settings of an e-mail sink.
 #[derive(Debug)]
 struct Config {
@@ -238,6 +241,7 @@ impl SinkConfig for Config {
                 encryption: self.encryption,
                 tls,
                 hello,
+                dial_at_most: DIAL_AT_MOST.min(self.timeout / 3),
                 credentials: self.login.as_ref().map(|(username, password)| {
                     Credentials::new(username.clone(), password.expose().to_owned())
                 }),

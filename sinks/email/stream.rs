@@ -1,4 +1,5 @@
-//! The plain part of a conversation, watched.
+//! The bytes below a conversation: the plain part of one, watched, and one that is encrypted from
+//! its first byte.
 //!
 //! Whoever sits on the way can append SMTP replies to the server's answer to STARTTLS. A reader that
 //! buffers ahead would hand them to the conversation inside TLS as if the server had said them there
@@ -15,9 +16,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use lettre::transport::smtp::client::AsyncTokioStream;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::client::{AsyncTokioStream, TlsParameters};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 
 /// First byte of a TLS handshake record (RFC 8446 section 5.1); no SMTP command begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -104,6 +107,72 @@ impl AsyncWrite for Plain {
             self.is_plain = false;
         }
         self.lines = 0;
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[allow(
+    deprecated,
+    reason = "lettre offers no other way to begin TLS on a stream of ours"
+)]
+type Network = lettre::transport::smtp::client::AsyncNetworkStream;
+
+/// A stream under TLS from its first byte. lettre would dial by itself, without a word on what went
+/// wrong and without `TCP_NODELAY`.
+#[derive(Debug)]
+pub(super) struct Encrypted {
+    inner: Compat<Network>,
+    peer: SocketAddr,
+}
+
+impl Encrypted {
+    /// Shakes hands.
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub(super) async fn from(stream: TcpStream, tls: TlsParameters) -> Result<Self, Error> {
+        let peer = stream
+            .peer_addr()
+            .unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+        let mut network = Network::use_existing_tokio1(Box::new(stream));
+        network.upgrade_tls(tls).await?;
+        Ok(Self {
+            inner: network.compat(),
+            peer,
+        })
+    }
+}
+
+impl AsyncTokioStream for Encrypted {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 

@@ -1,5 +1,6 @@
 //! The mail sink against a scripted server on loopback.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use herald_model::{Notification, Sink};
@@ -198,7 +199,9 @@ async fn mails_look_as_they_did() {
         text: "弹性网卡没有挂载：它仍是 Available。\n\n地域：cn-hangzhou".to_owned(),
         html: Some("<table><tr><td>地域</td><td>cn-hangzhou</td></tr></table>".to_owned()),
         body: None,
+        form: None,
         link: None,
+        failure: None,
     };
     check_snapshot("alternative-zh.eml", &mailed(&notification).await);
 }
@@ -374,26 +377,32 @@ async fn a_send_that_was_cut_off_leaves_no_connection_behind() {
     assert_eq!(server.connections(), 2);
 }
 
+/// All thousand at once, each with its own recipient's answer: none takes another's.
 #[tokio::test]
-async fn a_burst_reuses_connections() {
-    let server = Script::new().start().await;
-    let sink = to(&server, &["ops@example.com"], "connections = 2");
-    let notifications: Vec<_> = (0..400).map(|_| notification()).collect();
-    let memory = Memory::default();
-    for pair in notifications.chunks(4) {
-        let [a, b, c, d] = pair else { unreachable!() };
-        let (a, b, c, d) = tokio::join!(
-            deliver(&*sink, a, &memory),
-            deliver(&*sink, b, &memory),
-            deliver(&*sink, c, &memory),
-            deliver(&*sink, d, &memory),
-        );
-        for outcomes in [a, b, c, d] {
-            assert_eq!(outcomes.of(0).as_str(), "delivered");
+async fn a_burst_of_a_thousand_reuses_connections_without_cross_talk() {
+    let server = Script::new()
+        .on("RCPT TO:<gone@", Act::Say("550 5.1.1 no such mailbox"))
+        .start()
+        .await;
+    let people = |who| to(&server, &[who], "connections = 3");
+    let sinks =
+        ["here@example.com", "gone@example.com"].map(|who| Arc::<dyn Sink>::from(people(who)));
+    at_once((0..1_000).map(|number| {
+        let (index, expected) = match number % 5 {
+            0 => (1, "permanent"),
+            _ => (0, "delivered"),
+        };
+        let sink = Arc::clone(&sinks[index]);
+        async move {
+            let (word, reason) = attempt(&*sink).await;
+            assert_eq!(word, expected, "{reason}");
         }
-    }
-    assert_eq!(server.mails().len(), 400);
-    assert_eq!(server.connections(), 2);
+    }))
+    .await;
+    let mails = server.mails();
+    assert_eq!(mails.len(), 800);
+    assert!(mails.iter().all(|mail| mail.to == "here@example.com"));
+    assert_eq!(server.connections(), 6, "three for each of the two sinks");
 }
 
 #[tokio::test]
@@ -576,6 +585,36 @@ async fn a_refused_login_is_the_sinks_fault_and_shows_no_password() {
                 && !reason.contains("aHVudGVyMg"),
             "{reason}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_told_in_words() {
+    // A port that was free a moment ago.
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    // RFC 6761 section 6.4: `.invalid` never resolves.
+    for tls in ["none", "starttls", "implicit"] {
+        for (server, words) in [
+            (
+                closed.to_string(),
+                format!("ops@example.com: while connecting: {closed} refuses connections; "),
+            ),
+            (
+                "no-such-host.invalid:25".to_owned(),
+                "ops@example.com: while connecting: no address is known for no-such-host.invalid ("
+                    .to_owned(),
+            ),
+        ] {
+            let keys = format!(
+                "server = \"{server}\"\ntls = \"{tls}\"\nfrom = \"a@example.com\"\nto = [\"ops@example.com\"]"
+            );
+            let (word, reason) = attempt(&*sink(&KIND, &keys)).await;
+            assert_eq!(word, "transient", "{reason}");
+            assert!(reason.starts_with(&words), "{reason}");
+        }
     }
 }
 

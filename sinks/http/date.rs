@@ -1,5 +1,6 @@
 //! Dates in headers.
 
+use http::{HeaderMap, header};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -14,4 +15,11 @@ pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
         .find_map(|format| DateTime::strptime(format, text).ok())
         .and_then(|date| date.to_zoned(TimeZone::UTC).ok())
         .map(|date| date.timestamp())
+}
+
+/// By how many seconds this machine's clock, which says `now`, is ahead of the one that wrote the
+/// `Date` of an answer; `None` where it named none.
+pub(crate) fn seconds_ahead(headers: &HeaderMap, now: Timestamp) -> Option<i64> {
+    let theirs = http_date(headers.get(header::DATE)?.to_str().ok()?)?;
+    Some(now.duration_since(theirs).as_secs())
 }

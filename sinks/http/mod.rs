@@ -22,10 +22,11 @@ use tokio::time::Instant;
 
 use crate::guard::{Guard, Refused};
 use crate::said::{KEPT, one_line};
+use crate::trouble;
 
 use self::resolve::{Guarded, LookUp, System};
 
-pub(crate) use date::http_date;
+pub(crate) use date::{http_date, seconds_ahead};
 pub(crate) use target::Target;
 
 /// How much of an answer is read. What comes after is not waited for. Chosen: above the longest
@@ -150,9 +151,9 @@ impl Client {
                 reqwest::Identity::from_pem(&pem).map_err(|error| unusable(chain, &error))?;
             builder = builder.identity(identity);
         }
-        let inner = builder
-            .build()
-            .map_err(|error| ConnectError(format!("cannot set up TLS: {}", chain(&error))))?;
+        let inner = builder.build().map_err(|error| {
+            ConnectError(format!("cannot set up TLS: {}", trouble::chain(&error)))
+        })?;
         Ok(Self {
             inner,
             guard: settings.guard.clone(),
@@ -174,10 +175,11 @@ impl Client {
             .judge_url(request.url())
             .map_err(Failure::Refused)?;
         let deadline = Instant::now() + self.timeout;
+        let place = place(request.url());
         let response = tokio::time::timeout_at(deadline, self.inner.execute(request)).await;
         let mut response = match response {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(classify(error)),
+            Ok(Err(error)) => return Err(classify(error, &place)),
             // Connecting has its own, shorter limit: whoever gets here was connected.
             Err(_) => {
                 return Err(Failure::Lost(format!(
@@ -211,48 +213,51 @@ impl Client {
     }
 }
 
-/// Says how far a request got that has no answer.
-fn classify(error: reqwest::Error) -> Failure {
+/// Says how far a request to `place` got that has no answer.
+fn classify(error: reqwest::Error, place: &str) -> Failure {
     let error = error.without_url();
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(this) = cause {
-        if let Some(refused) = this.downcast_ref::<Refused>() {
-            return Failure::Refused(refused.clone());
-        }
-        if is_tls(this) {
-            return Failure::Tls(chain(&error));
-        }
-        cause = this.source();
+    if let Some(refused) = trouble::find::<Refused>(&error) {
+        return Failure::Refused(refused.clone());
+    }
+    if let Some(words) = trouble::encrypting(&error)
+        && (error.is_connect() || is_refused_in_tls(&error))
+    {
+        return Failure::Tls(words);
+    }
+    if error.is_connect() && error.is_timeout() {
+        return Failure::NotSent(trouble::silent(place));
     }
     if error.is_builder() || error.is_connect() {
-        Failure::NotSent(chain(&error))
-    } else {
-        Failure::Lost(chain(&error))
+        let words = trouble::connecting(&error, place);
+        return Failure::NotSent(words.unwrap_or_else(|| trouble::chain(&error)));
+    }
+    // The libraries' own words for "it was sent" stand in front of the cause.
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    Failure::Lost(one_line(
+        &format!("the connection broke before an answer came: {cause}"),
+        KEPT,
+    ))
+}
+
+/// Host and port of `url`, which is all of it that is shown.
+fn place(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port_or_known_default() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 
-/// Whether `error` is the word of the TLS library itself, and not of the socket below it. An
-/// `io::Error` hides what it wraps from `source()`, and may wrap another one.
-pub(crate) fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.is::<rustls::Error>()
-        || error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| is_tls(inner))
-}
-
-/// An error and its causes on one line, without what repeats.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(this) = cause {
-        let words = this.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        cause = this.source();
-    }
-    one_line(&text, KEPT)
+/// Whether the server said in TLS that it takes nothing from us. Other trouble after the handshake
+/// may hide that it took the request.
+fn is_refused_in_tls(error: &reqwest::Error) -> bool {
+    matches!(
+        trouble::find::<rustls::Error>(error),
+        Some(rustls::Error::AlertReceived(alert)) if trouble::is_about_our_certificate(*alert)
+    )
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ConnectError> {
@@ -264,6 +269,6 @@ fn unusable(path: &Path, error: &reqwest::Error) -> ConnectError {
     ConnectError(format!(
         "{} is not usable: {}",
         path.display(),
-        chain(error)
+        trouble::chain(error)
     ))
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::guard::Guard;
+use crate::trouble::Unknown;
 
 /// Who knows the addresses of a name.
 pub(super) trait LookUp: Send + Sync + 'static {
@@ -46,7 +47,11 @@ impl<L: LookUp> Resolve for Guarded<L> {
     fn resolve(&self, name: Name) -> Resolving {
         let (guard, look_up) = (self.guard.clone(), Arc::clone(&self.look_up));
         Box::pin(async move {
-            let found = look_up.addresses(name.as_str()).await?;
+            let found = look_up.addresses(name.as_str()).await;
+            let found = found.map_err(|cause| Unknown {
+                name: name.as_str().to_owned(),
+                cause,
+            })?;
             let kept = guard.judge_all(name.as_str(), found)?;
             Ok(Box::new(kept.into_iter()) as Addrs)
         })

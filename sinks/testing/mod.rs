@@ -96,7 +96,9 @@ pub(crate) fn notification() -> Notification {
             text: "The ENI was not attached.\n\nRegion: cn-hangzhou".to_owned(),
             html: None,
             body: None,
+            form: None,
             link: None,
+            failure: None,
         },
     }
 }

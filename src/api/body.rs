@@ -1,17 +1,21 @@
-//! Reading a body within its bounds: bytes after inflation, and time.
+//! Reading a body within its bounds: bytes after inflation, of this one and of all, and time.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures_util::{Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::content::Coding;
+use super::guard::Access;
 use super::intake::failed;
+use super::problem::Problem;
 
 /// Bytes of a refused body that are read and thrown away before the answer: many clients only look
 /// for one when they have sent everything. Chosen.
@@ -26,10 +30,91 @@ pub(super) struct Bounds {
     pub patience: Duration,
 }
 
+impl Bounds {
+    /// Those in force.
+    pub(super) fn of(access: &Access) -> Self {
+        Self {
+            max: access.body_max,
+            patience: access.body_timeout,
+        }
+    }
+}
+
+/// `server.bodies_max`: what all bodies together may take, from their first byte to their answer.
+#[derive(Debug, Clone)]
+pub struct Room {
+    bytes: Arc<Semaphore>,
+    max: usize,
+}
+
+impl Room {
+    /// Room for so many bytes.
+    pub fn new(bytes: u64) -> Self {
+        let max = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let max = max.min(Semaphore::MAX_PERMITS);
+        Self {
+            bytes: Arc::new(Semaphore::new(max)),
+            max,
+        }
+    }
+
+    /// Bytes that bodies take now.
+    pub fn taken(&self) -> usize {
+        self.max - self.bytes.available_permits()
+    }
+
+    /// Room for some more bytes; `None` where there is none. Nobody waits: what had to wait would
+    /// be memory, too.
+    fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()
+    }
+}
+
+/// A whole body, and the room that it takes until this is dropped.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// A body that was not taken. The answer closes the connection, since bytes of the body may still be
+/// on their way.
+#[derive(Debug)]
+pub(super) struct NotTaken {
+    status: StatusCode,
+    reason: String,
+}
+
+impl NotTaken {
+    /// Why, where the body was too long.
+    pub(super) fn is_too_long(&self) -> Option<&str> {
+        (self.status == StatusCode::PAYLOAD_TOO_LARGE).then_some(&*self.reason)
+    }
+
+    /// The answer where items are answered.
+    pub(super) fn into_results(self) -> Response {
+        closing(failed(self.status, self.reason))
+    }
+}
+
+impl IntoResponse for NotTaken {
+    fn into_response(self) -> Response {
+        closing(Problem::new(self.status, self.reason).into_response())
+    }
+}
+
+fn closing(mut response: Response) -> Response {
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
+    response
+}
+
 /// Why a body was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failure {
     TooLong,
+    NoRoom,
     Late,
     Cut,
     NotGzip,
@@ -39,15 +124,16 @@ enum Failure {
 /// beyond the bound is not inflated further, and one that announces far too much is not read.
 ///
 /// # Errors
-/// The answer to give. It closes the connection, since bytes of the body may still be on their way.
+/// The answer to give.
 pub(super) async fn read(
     body: Body,
     headers: &HeaderMap,
     coding: Coding,
     bounds: Bounds,
-) -> Result<Bytes, Response> {
+    room: &Room,
+) -> Result<Read, NotTaken> {
     let announced = announced(headers);
-    let mut taking = Taking::new(coding, bounds.max, announced);
+    let mut taking = Taking::new(coding, bounds.max, announced, room);
     let read = async {
         if announced.is_some_and(|length| length > THROWN_AWAY_MAX.max(bounds.max)) {
             taking.failure = Some(Failure::TooLong);
@@ -58,7 +144,9 @@ pub(super) async fn read(
     if tokio::time::timeout(bounds.patience, read).await.is_err() {
         taking.failure.get_or_insert(Failure::Late);
     }
-    taking.end().map_err(|why| refused(why, coding, bounds.max))
+    taking
+        .end()
+        .map_err(|why| not_taken(why, coding, bounds.max, room.max))
 }
 
 fn announced(headers: &HeaderMap) -> Option<u64> {
@@ -66,7 +154,7 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
     length.to_str().ok()?.parse().ok()
 }
 
-fn refused(why: Failure, coding: Coding, max: u64) -> Response {
+fn not_taken(why: Failure, coding: Coding, max: u64, room_max: usize) -> NotTaken {
     let (status, reason) = match (why, coding) {
         (Failure::TooLong, Coding::Plain) => (
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -75,6 +163,13 @@ fn refused(why: Failure, coding: Coding, max: u64) -> Response {
         (Failure::TooLong, Coding::Gzip) => (
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body inflates beyond `server.body_max`, {max} bytes; send less at once"),
+        ),
+        (Failure::NoRoom, _) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "the bodies on their way take all of `server.bodies_max`, {room_max} bytes; try \
+                 again"
+            ),
         ),
         (Failure::Late, _) => (
             StatusCode::REQUEST_TIMEOUT,
@@ -89,10 +184,7 @@ fn refused(why: Failure, coding: Coding, max: u64) -> Response {
             "the body is not whole gzip, as `Content-Encoding` says it is".to_owned(),
         ),
     };
-    let mut response = failed(status, reason);
-    let close = HeaderValue::from_static("close");
-    response.headers_mut().insert(header::CONNECTION, close);
-    response
+    NotTaken { status, reason }
 }
 
 /// A body on its way in.
@@ -107,11 +199,13 @@ enum Into {
 }
 
 impl Taking {
-    fn new(coding: Coding, max: u64, announced: Option<u64>) -> Self {
+    fn new(coding: Coding, max: u64, announced: Option<u64>, room: &Room) -> Self {
         let mut kept = Kept {
             bytes: Vec::new(),
             max: usize::try_from(max).unwrap_or(usize::MAX),
-            is_over: false,
+            room: room.clone(),
+            taken: None,
+            refused: None,
         };
         let into = match coding {
             Coding::Plain => {
@@ -139,6 +233,9 @@ impl Taking {
             seen += chunk.len() as u64;
             if self.failure.is_none() {
                 self.failure = self.take(&chunk).err();
+                if self.failure.is_some() {
+                    self.let_go();
+                }
             } else if seen > THROWN_AWAY_MAX {
                 return;
             }
@@ -159,14 +256,24 @@ impl Taking {
             Into::Plain(kept) => kept,
             Into::Gzip(decoder) => decoder.get_ref(),
         };
-        if kept.is_over {
-            Failure::TooLong
-        } else {
-            Failure::NotGzip
+        kept.refused.unwrap_or(Failure::NotGzip)
+    }
+
+    /// Frees what was kept of a body that is refused, while the rest of it is thrown away.
+    fn let_go(&mut self) {
+        let kept = self.kept();
+        kept.bytes = Vec::new();
+        kept.taken = None;
+    }
+
+    fn kept(&mut self) -> &mut Kept {
+        match &mut self.into {
+            Into::Plain(kept) => kept,
+            Into::Gzip(decoder) => decoder.get_mut(),
         }
     }
 
-    fn end(mut self) -> Result<Bytes, Failure> {
+    fn end(mut self) -> Result<Read, Failure> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
@@ -175,27 +282,42 @@ impl Taking {
             Into::Gzip(decoder) => decoder.try_finish(),
         };
         ended.map_err(|_| self.why())?;
-        let kept = match &mut self.into {
-            Into::Plain(kept) => kept,
-            Into::Gzip(decoder) => decoder.get_mut(),
-        };
-        Ok(std::mem::take(&mut kept.bytes).into())
+        let kept = self.kept();
+        Ok(Read {
+            bytes: std::mem::take(&mut kept.bytes).into(),
+            _room: kept.taken.take(),
+        })
     }
 }
 
-/// Keeps what is written up to `max` bytes; what would pass that is an error, so that whoever
-/// inflates stops there.
+/// Keeps what is written up to `max` bytes, and while there is room; what would pass that is an
+/// error, so that whoever inflates stops there.
 struct Kept {
     bytes: Vec<u8>,
     max: usize,
-    is_over: bool,
+    room: Room,
+    taken: Option<OwnedSemaphorePermit>,
+    refused: Option<Failure>,
+}
+
+impl Kept {
+    fn refuse(&mut self, why: Failure) -> io::Error {
+        self.refused = Some(why);
+        io::Error::other("more than may be kept")
+    }
 }
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() > self.max - self.bytes.len() {
-            self.is_over = true;
-            return Err(io::Error::other("longer than may be kept"));
+            return Err(self.refuse(Failure::TooLong));
+        }
+        let Some(more) = self.room.take(bytes.len()) else {
+            return Err(self.refuse(Failure::NoRoom));
+        };
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -229,9 +351,10 @@ mod tests {
             max,
             patience: Duration::from_secs(10),
         };
-        match read(body, &HeaderMap::new(), coding, bounds).await {
-            Ok(bytes) => Ok(bytes.to_vec()),
-            Err(response) => {
+        match read(body, &HeaderMap::new(), coding, bounds, &Room::new(1 << 20)).await {
+            Ok(read) => Ok(read.bytes.to_vec()),
+            Err(not_taken) => {
+                let response = not_taken.into_results();
                 let status = response.status().as_u16();
                 let text = axum::body::to_bytes(response.into_body(), 10_000).await;
                 Err((status, String::from_utf8(text.unwrap().to_vec()).unwrap()))
@@ -267,7 +390,7 @@ mod tests {
     #[test]
     fn a_bomb_is_cut_where_it_passes_the_bound() {
         let bomb = gzip(&vec![0; 10 << 20]);
-        let mut taking = Taking::new(Coding::Gzip, 1_000_000, None);
+        let mut taking = Taking::new(Coding::Gzip, 1_000_000, None, &Room::new(1 << 20));
         assert_eq!(taking.take(&bomb), Err(Failure::TooLong));
         let Into::Gzip(decoder) = &taking.into else {
             panic!()
@@ -305,10 +428,35 @@ mod tests {
                 max: 5,
                 patience: Duration::from_millis(20),
             };
-            let answer = read(body, &HeaderMap::new(), Coding::Plain, bounds).await;
-            let answer = answer.unwrap_err();
+            let room = Room::new(100);
+            let answer = read(body, &HeaderMap::new(), Coding::Plain, bounds, &room).await;
+            let answer = answer.unwrap_err().into_results();
             assert_eq!(answer.status().as_u16(), expected);
             assert_eq!(answer.headers()[header::CONNECTION], "close");
         }
+    }
+
+    #[tokio::test]
+    async fn bodies_share_their_room_until_they_are_answered() {
+        let room = Room::new(10);
+        let bounds = Bounds {
+            max: 10,
+            patience: Duration::from_secs(10),
+        };
+        let headers = HeaderMap::new();
+        let take = |body: Vec<u8>, coding| read(body.into(), &headers, coding, bounds, &room);
+        let first = take(b"123456".to_vec(), Coding::Plain).await.unwrap();
+        for (body, coding) in [
+            (b"12345".to_vec(), Coding::Plain),
+            (gzip(b"12345"), Coding::Gzip),
+        ] {
+            let refused = take(body, coding).await.unwrap_err();
+            assert_eq!(refused.status, 503);
+            assert!(refused.reason.contains("`server.bodies_max`, 10 bytes"));
+        }
+        assert!(take(b"1234".to_vec(), Coding::Plain).await.is_ok());
+        drop(first);
+        assert!(take(b"1234567890".to_vec(), Coding::Plain).await.is_ok());
+        assert_eq!(room.taken(), 0, "all of it is given back");
     }
 }

@@ -3,20 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::http::{HeaderValue, Request, header};
 use axum::response::Response;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use super::Peer;
+use super::patience::{Patient, Turn};
+use super::{Peer, credential};
 
 /// Bounds of connections, each with its key in the configuration.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +31,21 @@ pub struct Bounds {
     pub connections_max: usize,
     /// `server.header_max`, in bytes.
     pub header_max: usize,
-    /// `server.header_timeout`: until the whole header is there; also between two requests of one
-    /// connection.
+    /// `server.header_timeout`: until the whole head is there, from its first byte; of the first
+    /// one, from the connection's begin.
     pub header_timeout: Duration,
+    /// `server.idle_timeout`: from an answer to the next request; also how long an answer may stay
+    /// unread.
+    pub idle_timeout: Duration,
+}
+
+/// TLS before every request.
+#[derive(Clone)]
+pub struct Tls {
+    /// What handshakes are made with from now on; connections keep what theirs was made with.
+    pub config: Arc<ArcSwap<rustls::ServerConfig>>,
+    /// `server.tls.handshake_timeout`: until the handshake is over.
+    pub handshake_timeout: Duration,
 }
 
 /// Smallest buffer that hyper takes for a header.
@@ -48,20 +66,32 @@ pub struct Stopping {
     pub cut: CancellationToken,
 }
 
-/// Serves `routes` on `listener` until it is told to stop, and returns when nothing is open. A
-/// connection that was taken gets its answer; those that wait in the socket's queue stay there.
-pub async fn serve(listener: TcpListener, routes: Router, bounds: Bounds, stopping: Stopping) {
-    let Stopping { leaving, stop, cut } = stopping;
+/// Serves `routes` on `listener`, over TLS if there is any, until it is told to stop, and returns
+/// when nothing is open. A connection that was taken gets its answer; those that wait in the
+/// socket's queue stay there.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    routes: Router,
+    bounds: Bounds,
+    stopping: Stopping,
+) {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(bounds.connections_max));
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(bounds.header_timeout)
-        .max_buf_size(bounds.header_max.max(HEADER_MAX_LEAST));
+    let mut http = http1::Builder::new();
+    http.max_buf_size(bounds.header_max.max(HEADER_MAX_LEAST));
+    let door = Arc::new(Door {
+        tls,
+        routes,
+        http,
+        bounds,
+        leaving: stopping.leaving,
+        stop: stopping.stop.clone(),
+    });
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &places) => accepted,
-            () = stop.cancelled() => break,
+            () = stopping.stop.cancelled() => break,
         };
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
@@ -71,39 +101,9 @@ pub async fn serve(listener: TcpListener, routes: Router, bounds: Bounds, stoppi
                 continue;
             }
         };
-        // Answers are small and whole; waiting for more to send would only delay them.
-        let _ = stream.set_nodelay(true);
-        let (leaving, stop) = (leaving.clone(), stop.clone());
-        let has_asked = CancellationToken::new();
-        let asks = has_asked.clone();
-        let service = routes
-            .clone()
-            .map_request(move |mut request: Request<Incoming>| {
-                asks.cancel();
-                request.extensions_mut().insert(peer);
-                request
-            })
-            .map_response(move |mut answer: Response| {
-                if leaving.is_cancelled() {
-                    let close = HeaderValue::from_static("close");
-                    answer.headers_mut().insert(header::CONNECTION, close);
-                }
-                answer
-            });
-        let service = TowerToHyperService::new(service);
-        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let door = Arc::clone(&door);
         connections.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = may_end(&stop, &has_asked) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                debug!(%error, "a connection ended early");
-            }
+            door.admit(stream, peer).await;
             drop(place);
         });
     }
@@ -111,7 +111,104 @@ pub async fn serve(listener: TcpListener, routes: Router, bounds: Bounds, stoppi
     connections.close();
     tokio::select! {
         () = connections.wait() => {}
-        () = cut.cancelled() => {}
+        () = stopping.cut.cancelled() => {}
+    }
+}
+
+/// What all connections share.
+struct Door {
+    tls: Option<Tls>,
+    routes: Router,
+    http: http1::Builder,
+    bounds: Bounds,
+    leaving: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Door {
+    async fn admit(&self, stream: TcpStream, peer: Peer) {
+        // Answers are small and whole; waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else {
+            return self.converse(stream, peer).await;
+        };
+        match tokio::time::timeout(tls.handshake_timeout, tls.handshake(stream)).await {
+            Ok(Ok(Some(stream))) => self.converse(stream, peer).await,
+            Ok(Ok(None)) => debug!("a connection without TLS was told so"),
+            Ok(Err(error)) => debug!(%error, "a handshake failed"),
+            Err(_) => debug!("no handshake within `server.tls.handshake_timeout`"),
+        }
+    }
+
+    async fn converse<S>(&self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let has_asked = CancellationToken::new();
+        let asks = has_asked.clone();
+        let leaving = self.leaving.clone();
+        let turn = Turn::default();
+        let (asked, answered) = (turn.clone(), turn.clone());
+        let service = self
+            .routes
+            .clone()
+            .map_request(move |mut request: Request<Incoming>| {
+                asks.cancel();
+                asked.asked();
+                credential::lift(&mut request);
+                request.extensions_mut().insert(peer);
+                request
+            })
+            .map_response(move |mut answer: Response| {
+                answered.answered();
+                if leaving.is_cancelled() {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(header::CONNECTION, close);
+                }
+                answer
+            });
+        let service = TowerToHyperService::new(service);
+        let stream = TokioIo::new(Patient::new(stream, turn, self.bounds));
+        let mut connection = std::pin::pin!(self.http.serve_connection(stream, service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = may_end(&self.stop, &has_asked) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%error, "a connection ended early");
+        }
+    }
+}
+
+/// The first byte of a connection that begins with TLS: the type of a handshake record (RFC 8446,
+/// section 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// What a caller hears who speaks HTTP where HTTPS is spoken.
+const WITHOUT_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\n\
+    connection: close\r\ncontent-length: 42\r\n\r\nthis address is reached by https:// only\r\n";
+
+impl Tls {
+    /// The stream behind the handshake; `None` for one that speaks HTTP without it.
+    async fn handshake(
+        &self,
+        mut stream: TcpStream,
+    ) -> std::io::Result<Option<TlsStream<TcpStream>>> {
+        let mut first = [0];
+        let count = stream.peek(&mut first).await?;
+        if count > 0 && first[0] != HANDSHAKE && first[0].is_ascii_alphabetic() {
+            stream.write_all(WITHOUT_TLS).await?;
+            // What was sent is read, so that the answer is not lost to a reset.
+            let mut sent = [0; 4_096];
+            stream.shutdown().await?;
+            while tokio::io::AsyncReadExt::read(&mut stream, &mut sent).await? > 0 {}
+            return Ok(None);
+        }
+        let acceptor = TlsAcceptor::from(self.config.load_full());
+        acceptor.accept(stream).await.map(Some)
     }
 }
 

@@ -5,7 +5,7 @@
 //! without configured tokens (loopback only, the configuration sees to that) the caller has all.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
@@ -16,11 +16,14 @@ use herald_model::Secret;
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 
-use super::State;
+use super::body::{self, Bounds};
+use super::content::Coding;
 use super::problem::Problem;
+use super::{State, credential};
 use crate::clock;
 use crate::config::{Role, Token};
 use crate::journal::{Hand, HandVerb};
+use crate::sources::{Doubt, Proof};
 
 /// The rules of access in force.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,8 @@ pub struct Access {
     pub tokens: Vec<Token>,
     /// Who may speak for which source, by its name.
     pub sources: HashMap<String, SourceAccess>,
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Longest body in bytes.
     pub body_max: u64,
     /// Longest time for a body to arrive.
@@ -44,6 +49,10 @@ pub struct SourceAccess {
     pub tokens: Vec<Secret>,
     /// Networks to call from; none allows every address.
     pub networks: Vec<IpNet>,
+    /// What else a sender must prove; it compares the tokens itself.
+    pub proof: Option<Arc<dyn Proof>>,
+    /// Herald fetches its events, so nobody may speak for it.
+    pub is_fetched: bool,
 }
 
 /// Who asks, for the journal: the name of the token.
@@ -79,23 +88,31 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let access = state.access.load();
+    let is_intake = super::intake::is_intake(request.method(), request.uri().path());
     let checked = check(
         &access,
         request.method(),
         request.uri().path(),
         request.headers(),
+        credential::shown(&request).as_ref(),
     );
     match checked {
         Ok(caller) => drop(request.extensions_mut().insert(caller)),
-        Err(problem) => {
-            return if super::intake::is_intake(request.method(), request.uri().path()) {
-                super::intake::failed(problem.status(), problem.detail())
-            } else {
-                problem.into_response()
-            };
+        Err(problem) if is_intake => {
+            return super::intake::failed(problem.status(), problem.detail());
+        }
+        Err(problem) => return problem.into_response(),
+    }
+    let bounds = Bounds::of(&access);
+    drop(access);
+    // Intake reads its bodies itself, since they may be packed.
+    if !is_intake && request.method() != Method::GET && request.method() != Method::HEAD {
+        let (parts, body) = request.into_parts();
+        match body::read(body, &parts.headers, Coding::Plain, bounds, &state.room).await {
+            Ok(read) => request = Request::from_parts(parts, read.bytes.into()),
+            Err(refused) => return refused.into_response(),
         }
     }
-    drop(access);
     next.run(request).await
 }
 
@@ -104,12 +121,16 @@ fn check(
     method: &Method,
     path: &str,
     headers: &HeaderMap,
+    shown: Option<&Secret>,
 ) -> Result<Caller, Problem> {
     let forbidden = |what: &str| Err(Problem::new(StatusCode::FORBIDDEN, what));
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or_default();
+    if hosts.next().is_some() {
+        // RFC 9112, section 3.2: a proxy before Herald may have looked at the other one.
+        return Err(Problem::bad_request("this request has two `Host` fields"));
+    }
     if !access.hosts.iter().any(|known| {
         known.eq_ignore_ascii_case(host_name(host)) || known.eq_ignore_ascii_case(host)
     }) {
@@ -133,7 +154,7 @@ fn check(
     if access.tokens.is_empty() {
         return Ok(Caller::nobody());
     }
-    let Some(sent) = bearer(headers) else {
+    let Some(sent) = shown else {
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "this route wants `Authorization: Bearer …` with a token of `[[server.token]]`",
@@ -141,7 +162,7 @@ fn check(
     };
     // Every token is compared, so that the time says nothing about which one was near.
     let known = access.tokens.iter().fold(None, |found, token| {
-        if same(token.token.expose(), sent) {
+        if same(&token.token, sent) {
             Some(token)
         } else {
             found
@@ -188,39 +209,51 @@ fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
 ///
 /// # Errors
 /// The status to refuse with, and why.
-pub(super) fn may_speak_for(
-    access: &Access,
-    source: &str,
-    request: &Request,
-) -> Result<(), (StatusCode, &'static str)> {
+pub(super) fn may_speak_for(access: &Access, source: &str, request: &Request) -> Result<(), Doubt> {
+    let doubt = |status, why: &str| {
+        let why = why.to_owned();
+        Err(Doubt { status, why })
+    };
     let Some(entry) = access.sources.get(source) else {
         return Ok(());
     };
-    let peer = request
-        .extensions()
-        .get::<Peer>()
-        .map(|peer| peer.0.to_canonical());
-    let is_near = |networks: &[IpNet]| {
-        peer.is_some_and(|peer| networks.iter().any(|network| network.contains(&peer)))
-    };
-    if !entry.networks.is_empty() && !is_near(&entry.networks) {
-        return Err((
-            StatusCode::FORBIDDEN,
-            "this source does not take requests from this address",
-        ));
+    if entry.is_fetched {
+        return doubt(
+            StatusCode::NOT_FOUND,
+            "events are not brought to this source: Herald fetches them",
+        );
+    }
+    if !entry.networks.is_empty() {
+        let peer = request.extensions().get::<Peer>();
+        let sender = peer.map(|peer| sender(access, peer.0, request.headers()));
+        if !sender.is_some_and(|sender| is_in(&entry.networks, sender)) {
+            return doubt(
+                StatusCode::FORBIDDEN,
+                "this source does not take requests from this address",
+            );
+        }
+    }
+    if let Some(proof) = &entry.proof {
+        return match *request.method() {
+            // Whoever asks before the first event has nothing to show yet.
+            Method::OPTIONS => Ok(()),
+            _ => proof.judge(request.headers(), &entry.tokens, clock::now()),
+        };
     }
     if entry.tokens.is_empty() {
         return Ok(());
     }
-    let sent = bearer(request.headers()).unwrap_or_default();
+    let Some(sent) = credential::shown(request) else {
+        return doubt(StatusCode::UNAUTHORIZED, "this source wants its token");
+    };
     let known = entry
         .tokens
         .iter()
-        .fold(false, |found, token| same(token.expose(), sent) | found);
+        .fold(false, |found, token| same(token, &sent) | found);
     if known {
         Ok(())
     } else {
-        Err((StatusCode::UNAUTHORIZED, "this source wants its token"))
+        doubt(StatusCode::UNAUTHORIZED, "this token is not this source's")
     }
 }
 
@@ -228,14 +261,46 @@ pub(super) fn may_speak_for(
 #[derive(Debug, Clone, Copy)]
 pub struct Peer(pub IpAddr);
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+/// Who sent a request: the peer, or, if that is a trusted proxy, whom it names. Each proxy appends
+/// the address that it saw, so the list is read from its end up to the first address that is no
+/// trusted proxy's; what stands before that, anybody may have written.
+fn sender(access: &Access, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let mut sender = peer.to_canonical();
+    let fields: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+    let hops = fields
+        .iter()
+        .rev()
+        .flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','));
+    for hop in hops {
+        if !is_in(&access.trusted_proxies, sender) {
+            break;
+        }
+        // A hop that is no address is nobody that a network could hold.
+        let hop = std::str::from_utf8(hop).ok().and_then(address);
+        sender = hop.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    }
+    sender
 }
 
-fn same(known: &str, sent: &str) -> bool {
-    known.as_bytes().ct_eq(sent.as_bytes()).into()
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// An address, perhaps with a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().ok().or_else(with_port)?;
+    Some(IpAddr::to_canonical(&address))
+}
+
+fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+/// Whether two tokens are the same, in a time that says only whether their lengths are.
+fn same(known: &Secret, sent: &Secret) -> bool {
+    let [known, sent] = [known, sent].map(|token| token.expose().as_bytes());
+    known.ct_eq(sent).into()
 }
 
 /// The host without its port; brackets of an IPv6 literal stay.
@@ -269,7 +334,11 @@ mod tests {
 
     #[track_caller]
     fn status(access: &Access, method: &Method, path: &str, pairs: &[(&'static str, &str)]) -> u16 {
-        match check(access, method, path, &headers(pairs)) {
+        let headers = headers(pairs);
+        let mut request = Request::new(axum::body::Body::empty());
+        request.headers_mut().clone_from(&headers);
+        let shown = credential::shown(&request);
+        match check(access, method, path, &headers, shown.as_ref()) {
             Ok(_) => 200,
             Err(problem) => problem.status().as_u16(),
         }
@@ -309,6 +378,7 @@ mod tests {
         let entry = SourceAccess {
             tokens: vec![Secret::new("t0ken")],
             networks: vec!["10.0.0.0/8".parse().unwrap()],
+            ..SourceAccess::default()
         };
         let access = Access {
             sources: HashMap::from([("cm".to_owned(), entry)]),
@@ -321,12 +391,54 @@ mod tests {
                 .unwrap();
             request.extensions_mut().insert(Peer(peer.parse().unwrap()));
             may_speak_for(&access, "cm", &request)
-                .map_or_else(|(status, _)| status.as_u16(), |()| 200)
+                .map_or_else(|doubt| doubt.status.as_u16(), |()| 200)
         };
         assert_eq!(ask("10.1.2.3", "t0ken"), 200);
         assert_eq!(ask("::ffff:10.1.2.3", "t0ken"), 200);
         assert_eq!(ask("10.1.2.3", "other"), 401);
         assert_eq!(ask("11.1.2.3", "t0ken"), 403);
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed_about_the_sender() {
+        let access = Access {
+            trusted_proxies: vec![
+                "127.0.0.1/32".parse().unwrap(),
+                "10.0.0.0/8".parse().unwrap(),
+            ],
+            ..Access::default()
+        };
+        let ask = |peer: &str, fields: &[&str]| {
+            let pairs: Vec<_> = fields.iter().map(|field| (FORWARDED_FOR, *field)).collect();
+            let mut map = HeaderMap::new();
+            for (name, value) in pairs {
+                map.append(name, value.parse().unwrap());
+            }
+            sender(&access, peer.parse().unwrap(), &map).to_string()
+        };
+        assert_eq!(ask("203.0.113.9", &["100.64.0.1"]), "203.0.113.9");
+        assert_eq!(ask("127.0.0.1", &[]), "127.0.0.1");
+        assert_eq!(ask("127.0.0.1", &["100.64.0.1"]), "100.64.0.1");
+        assert_eq!(ask("::ffff:127.0.0.1", &["100.64.0.1"]), "100.64.0.1");
+        assert_eq!(
+            ask("127.0.0.1", &["100.64.0.1, 203.0.113.9, 10.1.1.1"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            ask("127.0.0.1", &["100.64.0.1", "203.0.113.9:443,10.1.1.1"]),
+            "203.0.113.9"
+        );
+        assert_eq!(ask("127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
+        assert_eq!(ask("127.0.0.1", &["100.64.0.1, unknown"]), "::");
+        assert_eq!(ask("127.0.0.1", &["10.2.2.2, 10.1.1.1"]), "10.2.2.2");
+    }
+
+    #[test]
+    fn two_hosts_are_refused() {
+        let mut map = headers(&[("host", "localhost")]);
+        map.append("host", "localhost".parse().unwrap());
+        let checked = check(&access(vec![]), &Method::GET, "/healthz", &map, None);
+        assert_eq!(checked.unwrap_err().status(), 400);
     }
 
     #[test]

@@ -15,8 +15,9 @@ use super::body::{self, Bounds};
 use super::{State, content, guard, problem};
 use crate::clock;
 use crate::in_force::Source;
-use crate::intake::Framing;
+use crate::intake::{Class, Framing};
 use crate::pipeline::{Answer, Bringing};
+use crate::sources::{Doubt, Proof};
 
 /// Name of the source that `/v1/events` stands for.
 const API_SOURCE: &str = "api";
@@ -39,13 +40,13 @@ struct Line {
 /// `POST /v1/events`
 pub(super) async fn events(Extract(state): Extract<State>, request: Request) -> Response {
     let source = anonymous(API_SOURCE);
-    take(&state, &source, Bringing::Events, request).await
+    take(&state, &source, Bringing::Events, None, request).await
 }
 
 /// `POST /v1/operations`
 pub(super) async fn operations(Extract(state): Extract<State>, request: Request) -> Response {
     let source = anonymous(API_SOURCE);
-    take(&state, &source, Bringing::Operations, request).await
+    take(&state, &source, Bringing::Operations, None, request).await
 }
 
 /// `POST` and `GET /v1/sources/{name}/events`
@@ -60,13 +61,44 @@ pub(super) async fn source_events(
             "there is no such source in the configuration",
         );
     };
-    if let Err((status, why)) = guard::may_speak_for(&state.access.load(), &name, &request) {
+    let access = state.access.load_full();
+    if let Err(Doubt { status, why }) = guard::may_speak_for(&access, &name, &request) {
         return failed(status, why);
     }
-    if request.method() == Method::POST {
-        take(&state, &source, Bringing::Events, request).await
-    } else {
-        take_query(&state, &source, request).await
+    let proof = access
+        .sources
+        .get(&name)
+        .and_then(|entry| entry.proof.as_ref());
+    match (request.method() == Method::POST, proof) {
+        (true, proof) => take(&state, &source, Bringing::Events, proof, request).await,
+        (false, None) => take_query(&state, &source, request).await,
+        (false, Some(_)) => failed(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "what is signed is a body; use POST",
+        ),
+    }
+}
+
+/// `OPTIONS /v1/sources/{name}/events`: a sender asks, before its first event, whether it may send.
+pub(super) async fn consent(
+    Extract(state): Extract<State>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    let access = state.access.load_full();
+    let agreed = guard::may_speak_for(&access, &name, &request).and_then(|()| {
+        let entry = access.sources.get(&name);
+        match entry.and_then(|entry| entry.proof.as_ref()) {
+            Some(proof) => proof.consent(request.headers()),
+            None => Err(Doubt {
+                status: StatusCode::METHOD_NOT_ALLOWED,
+                why: "this source asks for no handshake".to_owned(),
+            }),
+        }
+    });
+    match agreed {
+        Ok(headers) => (StatusCode::OK, headers).into_response(),
+        Err(Doubt { status, why }) => problem::Problem::new(status, &why).into_response(),
     }
 }
 
@@ -103,6 +135,12 @@ pub(super) fn is_intake(method: &Method, path: &str) -> bool {
     }
 }
 
+/// The source of this name: one of the configuration, or what stands for `/v1/events`.
+pub(super) fn source_named(state: &State, name: &str) -> Option<Arc<Source>> {
+    let configured = state.current.load().sources.get(name).cloned();
+    configured.or_else(|| (name == API_SOURCE).then(|| anonymous(API_SOURCE)))
+}
+
 fn anonymous(name: &str) -> Arc<Source> {
     Arc::new(Source {
         name: name.into(),
@@ -111,11 +149,18 @@ fn anonymous(name: &str) -> Arc<Source> {
     })
 }
 
-async fn take(state: &State, source: &Source, bringing: Bringing, request: Request) -> Response {
+async fn take(
+    state: &State,
+    source: &Source,
+    bringing: Bringing,
+    proof: Option<&Arc<dyn Proof>>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let coding = match content::coding(&parts.headers) {
         Ok(coding) => coding,
         Err(why) => {
+            unread(state, source, bringing, Class::Unreadable, &why).await;
             let mut response = failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
             // RFC 9110, section 12.5.3: it says which codings would have been taken.
             let gzip = HeaderValue::from_static("gzip");
@@ -125,19 +170,38 @@ async fn take(state: &State, source: &Source, bringing: Bringing, request: Reque
     };
     let framing = match content::framing(&parts.headers) {
         Ok(framing) => framing,
-        Err(why) => return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why),
-    };
-    let bounds = {
-        let access = state.access.load();
-        Bounds {
-            max: access.body_max,
-            patience: access.body_timeout,
+        Err(why) => {
+            unread(state, source, bringing, Class::Unreadable, &why).await;
+            return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
         }
     };
-    match body::read(body, &parts.headers, coding, bounds).await {
-        Ok(body) => recorded(state, source, bringing, &body, framing).await,
-        Err(response) => response,
+    let bounds = Bounds::of(&state.access.load());
+    match body::read(body, &parts.headers, coding, bounds, &state.room).await {
+        Ok(body) => {
+            if let Some(proof) = proof {
+                let verified = proof.verify(&parts.headers, &body.bytes, clock::now());
+                if let Err(Doubt { status, why }) = verified.await {
+                    return failed(status, why);
+                }
+            }
+            recorded(state, source, bringing, &body.bytes, framing).await
+        }
+        Err(not_taken) => {
+            if let Some(why) = not_taken.is_too_long() {
+                unread(state, source, bringing, Class::Limit, why).await;
+            }
+            not_taken.into_results()
+        }
     }
+}
+
+/// Notes that a body was refused before it was read: nothing of it is kept but that.
+async fn unread(state: &State, source: &Source, bringing: Bringing, class: Class, why: &str) {
+    let (name, now) = (&source.name, clock::now());
+    state
+        .pipeline
+        .note_refused(name, bringing, class, why, now)
+        .await;
 }
 
 async fn recorded(
@@ -215,5 +279,6 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
         let wait = HeaderValue::from(problem::RETRY_AFTER_SECONDS);
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
+    problem::challenge(&mut response);
     response
 }

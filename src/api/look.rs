@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::State;
 use super::problem::Problem;
-use super::view::{DeliveryView, EventView, HandView, OperationView, VerdictView};
+use super::view::{DeliveryView, EventView, HandView, OperationView, SizeView, VerdictView};
 use crate::config;
 use crate::in_force;
 use crate::intake;
@@ -25,7 +25,7 @@ use crate::plan::Subscription;
 /// Deeds of people in the status. Chosen: some days of them.
 const HANDS_SHOWN: u32 = 20;
 
-type Parameters = Query<BTreeMap<String, String>>;
+pub(super) type Parameters = Query<BTreeMap<String, String>>;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Events {
@@ -344,6 +344,8 @@ pub(super) struct Status {
     totals: Totals,
     /// Whether `planned = delivered + dead + suppressed + pending + removed`.
     conserved: bool,
+    /// Room that the journal takes.
+    size: SizeView,
     sinks: Vec<SinkView>,
     /// What people did, newest first.
     hands: Vec<HandView>,
@@ -360,6 +362,7 @@ pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status
         subscriptions: state.current.load().subscriptions.all().len(),
         conserved: totals.are_conserved(),
         totals,
+        size: SizeView::of(&state.journal.size()),
         sinks: sink_views(&state).await?,
         hands: hands.iter().map(HandView::of).collect(),
         journal: state.journal_file.display().to_string(),
@@ -368,14 +371,14 @@ pub(super) async fn status(Extract(state): Extract<State>) -> Result<Json<Status
 
 /// Query parameters; what nobody asked for is refused, so that a misspelled filter does not show
 /// everything.
-struct Asked(BTreeMap<String, String>);
+pub(super) struct Asked(pub(super) BTreeMap<String, String>);
 
 impl Asked {
-    fn text(&mut self, key: &str) -> Option<String> {
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
         self.0.remove(key).filter(|text| !text.is_empty())
     }
 
-    fn time(&mut self, key: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(super) fn time(&mut self, key: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.text(key) else {
             return Ok(None);
         };
@@ -393,7 +396,7 @@ impl Asked {
         })
     }
 
-    fn limit(&mut self) -> Result<u32, Problem> {
+    pub(super) fn limit(&mut self) -> Result<u32, Problem> {
         let Some(text) = self.text("limit") else {
             return Ok(0);
         };
@@ -408,7 +411,7 @@ impl Asked {
         })
     }
 
-    fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
+    pub(super) fn cursor(&mut self) -> Result<Option<Cursor>, Problem> {
         let Some(text) = self.text("cursor") else {
             return Ok(None);
         };
@@ -418,7 +421,7 @@ impl Asked {
             .ok_or_else(|| Problem::bad_request("`cursor` must be the `next` of the page before"))
     }
 
-    fn finish(self) -> Result<(), Problem> {
+    pub(super) fn finish(self) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(key) => {

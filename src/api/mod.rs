@@ -1,10 +1,11 @@
 //! The HTTP face: the routes and what they owe the caller.
 //!
-//! - [`door`] listens and bounds what a connection may cost,
-//! - [`guard`] says who may ask for what,
+//! - [`door`] listens and bounds what a connection may cost, `patience` how long it may be silent,
+//! - `credential` takes the token out of a request, [`guard`] says who may ask for what,
 //! - [`intake`] takes events and operation results; `content` reads what a request says of its
 //!   body and `body` reads the body,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
+//! - [`refused`] shows what was refused and sends it through again,
 //! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests,
 //! - [`problem`] is how every other error reads.
 
@@ -20,6 +21,7 @@ use crate::telemetry::Metrics;
 
 mod body;
 mod content;
+mod credential;
 pub mod door;
 mod explain;
 mod guard;
@@ -27,10 +29,13 @@ mod hands;
 mod intake;
 mod look;
 mod operate;
+mod patience;
 mod problem;
+mod refused;
 mod sinks;
 mod view;
 
+pub use body::Room;
 pub use explain::verdicts;
 pub use guard::{Access, Peer, SourceAccess};
 pub use look::{PauseView, SinkView};
@@ -48,6 +53,8 @@ pub struct State {
     pub current: Current,
     /// Who may ask for what.
     pub access: Arc<arc_swap::ArcSwap<Access>>,
+    /// What all bodies together may take.
+    pub room: Room,
     /// Asks the running process for a reload and answers its report.
     pub reload: Reload,
     /// Counters.
@@ -65,7 +72,9 @@ pub fn router(state: State) -> Router {
         .route("/v1/events/{id}", get(look::event))
         .route(
             "/v1/sources/{name}/events",
-            post(intake::source_events).get(intake::source_events),
+            post(intake::source_events)
+                .get(intake::source_events)
+                .options(intake::consent),
         )
         .route(
             "/v1/operations",
@@ -79,7 +88,9 @@ pub fn router(state: State) -> Router {
         .route("/v1/reload", post(operate::reload))
         .route("/v1/replay", post(hands::replay))
         .route("/v1/cancel", post(hands::cancel))
-        .route("/v1/refused", get(operate::not_built))
+        .route("/v1/refused", get(refused::list))
+        .route("/v1/refused/again", post(refused::again))
+        .route("/v1/refused/{id}", get(refused::one))
         .route("/v1/deliveries/{id}/replay", post(hands::replay_one))
         .route("/v1/sinks/{name}/test", post(sinks::test))
         .route("/v1/sinks/{name}/pause", post(sinks::pause))

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::State;
 use super::problem::Problem;
+use crate::journal::Fill;
 
 /// What a reload came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,11 +46,21 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the journal answers.
-pub(super) async fn readyz(Extract(state): Extract<State>) -> Result<&'static str, Problem> {
-    // A group without entries still asks the writer, which refuses once a write has failed.
+/// `GET /readyz`: the journal takes events. Says when it is about to take no more.
+pub(super) async fn readyz(Extract(state): Extract<State>) -> Result<String, Problem> {
+    // A group without entries still asks the writer, which refuses once a write has failed, and
+    // while there is no room.
     state.journal.record(Vec::new()).await?;
-    Ok("ready\n")
+    let size = state.journal.size();
+    if size.fill() < Fill::Near {
+        return Ok("ready\n".to_owned());
+    }
+    Ok(format!(
+        "ready; the journal holds {} of the {} bytes of `journal.max_size`, and intake is refused from {} on\n",
+        size.used,
+        size.max,
+        size.refuse_at(),
+    ))
 }
 
 /// `GET /metrics`

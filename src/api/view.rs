@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::problem::Problem;
 use crate::in_force::InForce;
-use crate::journal::{AttemptRow, DeliveryRow, EventRow, Hand, OperationRow};
+use crate::journal::{AttemptRow, DeliveryRow, EventRow, Hand, OperationRow, Size};
 use crate::plan::Verdict;
 
 /// An event in a list.
@@ -147,6 +147,34 @@ impl HandView {
             verb: hand.verb.as_str(),
             what: hand.what.clone(),
             why: hand.why.clone(),
+        }
+    }
+}
+
+/// How much room the journal takes, in bytes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SizeView {
+    used: u64,
+    /// Free in its files, to be used again.
+    free: u64,
+    /// `journal.max_size`.
+    max: u64,
+    /// From here on intake is refused.
+    refused_from: u64,
+    /// `roomy`; `trimming`: finished events go early; `near`: intake is about to be refused;
+    /// `full`: it is.
+    fill: &'static str,
+}
+
+impl SizeView {
+    pub(super) fn of(size: &Size) -> Self {
+        Self {
+            used: size.used,
+            free: size.free,
+            max: size.max,
+            refused_from: size.refuse_at(),
+            fill: size.fill().as_str(),
         }
     }
 }

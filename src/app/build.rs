@@ -13,7 +13,9 @@ use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Digest, Generation, Journal, Limit, Policy, Rules, SinkNo};
 use crate::plan::{Subscription, Subscriptions, Target};
-use crate::render::{Part, Setting, Templates};
+use crate::probe::Probes;
+use crate::render::{Part, Setting, Templates, form_alone};
+use crate::sources::Way;
 
 /// One in so many messages of a limit is kept for WARN and above: of DingTalk's 18 it is 3. Chosen:
 /// a flood of INFO must not keep the one WARN in it waiting.
@@ -100,8 +102,6 @@ fn way_out(
     console_url: &str,
 ) -> Result<WayOut, Error> {
     let name = &settings.name;
-    let policy = Arc::new(policy(&settings.policy, &*sink));
-    let ways = u32::try_from(policy.endpoints.len().max(1)).unwrap_or(u32::MAX);
     let templates = compile(&settings.policy.templates, || format!("sink `{name}`"))?;
     let mut subscription_templates = HashMap::new();
     for subscription in config
@@ -116,6 +116,10 @@ fn way_out(
         let own = compile(&subscription.templates, place)?;
         subscription_templates.insert(Arc::clone(&subscription.name), own.over(&templates));
     }
+    let has_templates = templates.any() || !subscription_templates.is_empty();
+    let form = sink.form().filter(|_| !has_templates);
+    let policy = Arc::new(policy(&settings.policy, &*sink, form));
+    let ways = u32::try_from(policy.endpoints.len().max(1)).unwrap_or(u32::MAX);
     Ok(WayOut {
         number,
         name: Arc::clone(name),
@@ -131,11 +135,16 @@ fn way_out(
             time_zone: config.server.time_zone.clone(),
             console_url: Some(console_url.trim_end_matches('/').to_owned()),
         },
+        probes: Probes::default(),
     })
 }
 
-/// How the journal makes messages for a sink.
-fn policy(settings: &config::SinkPolicy, sink: &dyn herald_model::Sink) -> Policy {
+/// How the journal makes messages for a sink, whose bodies may all be of one form.
+fn policy(
+    settings: &config::SinkPolicy,
+    sink: &dyn herald_model::Sink,
+    form: Option<&str>,
+) -> Policy {
     let limit = settings.limit.map(|limit| Limit {
         messages: limit.messages,
         per: limit.per,
@@ -153,6 +162,7 @@ fn policy(settings: &config::SinkPolicy, sink: &dyn herald_model::Sink) -> Polic
         digest,
         lane_patience: settings.lane_patience,
         max_backlog: settings.max_backlog,
+        form: form.and_then(|form| Some(serde_json::to_string(&form_alone(form)).ok()?.into())),
     }
 }
 
@@ -245,9 +255,17 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
         hosts.extend(["127.0.0.1".to_owned(), "[::1]".to_owned()]);
     }
     let guarded = |source: &config::Source| {
+        let way = source.settings.as_ref().map(|settings| settings.way());
+        let (proof, is_fetched) = match way {
+            Some(Way::Brought(proof)) => (proof, false),
+            Some(Way::Fetched(_)) => (None, true),
+            None => (None, false),
+        };
         let entry = SourceAccess {
             tokens: source.tokens.clone(),
             networks: source.allow_from.clone(),
+            proof,
+            is_fetched,
         };
         (source.name.clone(), entry)
     };
@@ -255,6 +273,7 @@ pub(super) fn access(config: &Config, listening: std::net::SocketAddr) -> Access
         hosts,
         tokens: server.tokens.clone(),
         sources: config.sources.iter().map(guarded).collect(),
+        trusted_proxies: server.trusted_proxies.clone(),
         body_max: server.limits.body_max,
         body_timeout: server.limits.body_timeout,
     }

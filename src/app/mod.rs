@@ -20,24 +20,20 @@ use crate::clock;
 use crate::config::{self, Config};
 use crate::dispatch::Dispatcher;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{self, Journal, Sweep};
+use crate::journal::{self, Bounds, Journal};
 use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
 mod build;
 mod expire;
+mod fetch;
 mod listen;
 mod reload;
+mod sweep;
+mod tls;
 mod watch;
 
 pub use listen::Listening;
-
-/// Pause between two sweeps that found nothing more. Chosen: retention is a matter of days.
-const SWEEP_PAUSE: Duration = Duration::from_secs(60);
-
-/// Events looked at in one step of a sweep, which holds up the writer for a few milliseconds.
-/// Chosen.
-const SWEEP_STEP: u32 = 500;
 
 /// Why the router could not start.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +44,9 @@ pub enum Error {
     /// Sinks or templates that cannot be made on this machine, one line each.
     #[error("{}", .0.join("\n"))]
     Sinks(Vec<String>),
+    /// The server's certificate or its key cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] journal::Error),
@@ -78,6 +77,7 @@ pub struct Origin {
 /// A router at work.
 pub struct Running {
     address: SocketAddr,
+    url: String,
     journal: Arc<dyn Journal>,
     drain: Duration,
     reload: api::Reload,
@@ -89,6 +89,7 @@ pub struct Running {
     cut: CancellationToken,
     dispatch: JoinHandle<()>,
     intake: JoinHandle<()>,
+    fetching: Arc<fetch::Fetching>,
     others: Vec<JoinHandle<()>>,
 }
 
@@ -116,28 +117,36 @@ async fn start_on(
     listening: Listening,
     journal: Arc<dyn Journal>,
 ) -> Result<Running, Error> {
-    let known = origin
-        .path
-        .as_ref()
-        .and_then(|path| std::fs::read(path).ok());
+    let watched = watch::Watched::new(origin.path.as_deref(), &config);
+    let certificate = config.server.tls.as_ref().map(tls::load).transpose()?;
+    let certificate = certificate.map(|certificate| Arc::new(ArcSwap::new(certificate)));
+    journal.bound(bounds(&config.journal));
     let (listener, address) = listening.listener(&config).await?;
-    let console_url = format!("http://{address}");
-    let in_force = build::in_force(&config, &console_url, &*journal, clock::now()).await?;
+    let scheme = if certificate.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let url = format!("{scheme}://{address}");
+    let in_force = build::in_force(&config, &url, &*journal, clock::now()).await?;
     let current = Arc::new(ArcSwap::from_pointee(in_force));
     let access = Arc::new(ArcSwap::from_pointee(build::access(&config, address)));
 
     let (reload, asked) = mpsc::channel(1);
+    let metrics = Arc::new(Metrics::default());
+    let pipeline = Pipeline::new(
+        Arc::clone(&journal),
+        Arc::clone(&current),
+        config.server.limits.queue_max,
+    );
     let state = api::State {
-        pipeline: Pipeline::new(
-            Arc::clone(&journal),
-            Arc::clone(&current),
-            config.server.limits.queue_max,
-        ),
+        pipeline: pipeline.clone(),
         journal: Arc::clone(&journal),
         current: Arc::clone(&current),
         access: Arc::clone(&access),
+        room: api::Room::new(config.server.limits.bodies_max),
         reload: reload.clone(),
-        metrics: Arc::new(Metrics::default()),
+        metrics: Arc::clone(&metrics),
         journal_file: journal_file(&config),
     };
     let stop_dispatch = CancellationToken::new();
@@ -149,10 +158,17 @@ async fn start_on(
         connections_max: limits.connections_max,
         header_max: usize::try_from(limits.header_max).unwrap_or(usize::MAX),
         header_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
     };
+    let tls = certificate.clone().zip(config.server.tls.as_ref());
+    let tls = tls.map(|(config, tls)| door::Tls {
+        config,
+        handshake_timeout: tls.handshake_timeout,
+    });
     let routes = api::router(state);
     let intake = tokio::spawn(door::serve(
         listener,
+        tls,
         routes,
         bounds,
         door::Stopping {
@@ -165,34 +181,47 @@ async fn start_on(
     let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone(), cut.clone()));
 
     let drain = config.server.drain;
-    let sweep = tokio::spawn(sweep(
+    let keeping = Arc::new(ArcSwap::from_pointee(config.journal.clone()));
+    let sweep = tokio::spawn(sweep::sweep(
         Arc::clone(&journal),
-        config.journal.keep,
-        config.journal.dedup_window,
+        Arc::clone(&keeping),
         stop_dispatch.clone(),
     ));
     let expire = tokio::spawn(expire::expire(Arc::clone(&journal), stop_dispatch.clone()));
     let mut others = vec![sweep, expire];
-    if let Some(path) = origin.path.clone() {
+    let watched = Arc::new(watched);
+    if origin.path.is_some() {
         others.push(tokio::spawn(watch::watch(
-            path,
-            known,
+            Arc::clone(&watched),
             reload.clone(),
             stop_dispatch.clone(),
         )));
     }
+    let fetching = Arc::new(fetch::Fetching::new(
+        pipeline,
+        Arc::clone(&current),
+        Arc::clone(&journal),
+        metrics,
+        stop_dispatch.clone(),
+    ));
+    fetching.follow(&config).await;
     let reloader = reload::Reloader {
+        fetching: Arc::clone(&fetching),
         origin,
         journal: Arc::clone(&journal),
         current,
         access,
+        certificate,
+        watched,
+        keeping,
         address,
-        console_url,
+        console_url: url.clone(),
         started_with: config,
     };
     others.push(tokio::spawn(reloader.run(asked, stop_dispatch.clone())));
     Ok(Running {
         address,
+        url,
         journal,
         drain,
         reload,
@@ -201,8 +230,17 @@ async fn start_on(
         cut,
         dispatch,
         intake,
+        fetching,
         others,
     })
+}
+
+/// What the journal may hold.
+fn bounds(settings: &config::Journal) -> Bounds {
+    Bounds {
+        max_size: settings.max_size,
+        refused: settings.refused,
+    }
 }
 
 /// Where the journal is, for whoever copies it.
@@ -217,6 +255,11 @@ impl Running {
         self.address
     }
 
+    /// The same with the scheme in which it is spoken to.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// For looking into it.
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.journal
@@ -227,7 +270,7 @@ impl Running {
         &self.reload
     }
 
-    /// Stops: nothing new is claimed; what is in flight ends within `server.drain` and is cut and
+    /// Stops: nothing new is fetched or claimed; what is in flight ends within `server.drain` and is cut and
     /// recorded unknown after it; intake stays open until then. Everything accepted is durable.
     pub async fn stop(self) {
         let Self {
@@ -238,6 +281,7 @@ impl Running {
             cut,
             mut dispatch,
             intake,
+            fetching,
             ..
         } = self;
         info!(
@@ -254,6 +298,7 @@ impl Running {
         // Requests under way are answered; a sender that is silent is not waited for.
         let _ = tokio::time::timeout(INTAKE_END, intake).await;
         cut.cancel();
+        fetching.ended().await;
         for other in self.others {
             let _ = other.await;
         }
@@ -264,32 +309,3 @@ impl Running {
 
 /// What requests under way get at the end of stopping. Chosen: a commit takes milliseconds.
 const INTAKE_END: Duration = Duration::from_secs(2);
-
-/// Removes what is finished and old, in small steps beside the traffic.
-async fn sweep(
-    journal: Arc<dyn Journal>,
-    keep: Duration,
-    dedup_window: Duration,
-    stop: CancellationToken,
-) {
-    while !stop.is_cancelled() {
-        let step = Sweep {
-            now: clock::now(),
-            keep,
-            dedup_window,
-            events_max: SWEEP_STEP,
-        };
-        let pause = match journal.sweep(step).await {
-            Ok(swept) if swept.more => Duration::from_millis(10),
-            Ok(_) => SWEEP_PAUSE,
-            Err(error) => {
-                warn!(%error, "cannot remove what is old");
-                SWEEP_PAUSE
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = stop.cancelled() => {}
-        }
-    }
-}

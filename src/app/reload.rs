@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Error, Origin, build, listen};
+use super::watch::Watched;
+use super::{Error, Origin, bounds, build, fetch, listen, tls};
 use crate::api::{Access, Report};
 use crate::clock;
-use crate::config::{Config, Loaded, Machine, Reader, Strictness};
+use crate::config::{self, Config, Loaded, Machine, Reader, Strictness};
 use crate::in_force::Current;
 use crate::journal::Journal;
 
@@ -19,8 +21,14 @@ use crate::journal::Journal;
 pub(super) struct Reloader {
     pub(super) origin: Origin,
     pub(super) journal: Arc<dyn Journal>,
+    pub(super) fetching: Arc<fetch::Fetching>,
     pub(super) current: Current,
     pub(super) access: Arc<ArcSwap<Access>>,
+    /// What handshakes are made with; `None` where there is no TLS.
+    pub(super) certificate: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
+    pub(super) watched: Arc<Watched>,
+    /// How long and how much is kept.
+    pub(super) keeping: Arc<ArcSwap<config::Journal>>,
     pub(super) address: SocketAddr,
     pub(super) console_url: String,
     /// For noticing changes that only a restart can make.
@@ -87,29 +95,66 @@ impl Reloader {
         let loaded = self.load()?;
         let config = loaded.config;
         listen::check(self.address, &config)?;
+        let shown = config.server.tls.as_ref().map(tls::load).transpose()?;
         let in_force =
             build::in_force(&config, &self.console_url, &*self.journal, clock::now()).await?;
         let access = build::access(&config, self.address);
         self.current.store(Arc::new(in_force));
         self.access.store(Arc::new(access));
+        if let (Some(certificate), Some(shown)) = (&self.certificate, shown) {
+            certificate.store(shown);
+        }
+        self.watched.also(&config);
+        self.journal.bound(bounds(&config.journal));
+        self.keeping.store(Arc::new(config.journal.clone()));
+        self.fetching.follow(&config).await;
         // Deliveries that were held for a sink that is back are due.
         self.journal.due_signal().notify_one();
 
         let mut notes: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
         let before = &self.started_with;
-        let only_at_start = [
-            (
-                "server.listen",
-                before.server.listen != config.server.listen,
-            ),
-            ("server.drain", before.server.drain != config.server.drain),
-            ("journal", before.journal != config.journal),
-        ];
-        for (key, _) in only_at_start.iter().filter(|(_, changed)| *changed) {
+        for (key, _) in AT_START.iter().filter(|(_, same)| !same(before, &config)) {
             notes.push(format!(
                 "`{key}` was changed; it is taken at the next start"
             ));
         }
         Ok(notes)
     }
+}
+
+/// What only a start takes, and whether two configurations agree on it.
+type AtStart = (&'static str, fn(&Config, &Config) -> bool);
+
+const AT_START: [AtStart; 10] = [
+    ("server.listen", |a, b| a.server.listen == b.server.listen),
+    ("server.drain", |a, b| a.server.drain == b.server.drain),
+    ("server.tls", |a, b| handshake(a) == handshake(b)),
+    ("server.connections_max", |a, b| {
+        a.server.limits.connections_max == b.server.limits.connections_max
+    }),
+    ("server.header_max", |a, b| {
+        a.server.limits.header_max == b.server.limits.header_max
+    }),
+    ("server.header_timeout", |a, b| {
+        a.server.limits.header_timeout == b.server.limits.header_timeout
+    }),
+    ("server.idle_timeout", |a, b| {
+        a.server.limits.idle_timeout == b.server.limits.idle_timeout
+    }),
+    ("server.queue_max", |a, b| {
+        a.server.limits.queue_max == b.server.limits.queue_max
+    }),
+    ("server.bodies_max", |a, b| {
+        a.server.limits.bodies_max == b.server.limits.bodies_max
+    }),
+    ("journal.engine", |a, b| {
+        a.journal.engine == b.journal.engine
+    }),
+];
+
+/// Whether there is TLS, and how long its handshake may take. Which certificate is shown, a reload
+/// may change.
+fn handshake(config: &Config) -> Option<Duration> {
+    let tls = config.server.tls.as_ref()?;
+    Some(tls.handshake_timeout)
 }

@@ -1,9 +1,11 @@
 //! Talking to a running router.
 
+use std::error::Error;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herald_rules::json::{self, Limits};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -37,6 +39,9 @@ pub(crate) struct Router {
         value_name = "TOKEN"
     )]
     token: Option<String>,
+    /// Certificates in PEM form to trust besides the system's, for https://
+    #[arg(long, env = "HERALD_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 pub(crate) struct Client {
@@ -46,12 +51,19 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(router: Router) -> Result<Self, Failure> {
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(path) = &router.ca {
+            builder = builder.tls_certs_merge(certificates(path)?);
+        } else if router.url.starts_with("http://") {
+            // A machine without trusted roots can do without them.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder
             .build()
-            .map_err(|error| Failure::new(format!("cannot make an HTTP client: {error}")))?;
+            .map_err(|error| Failure::new(format!("cannot set up TLS: {}", root(&error))))?;
         Ok(Self { http, router })
     }
 
@@ -65,13 +77,35 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        request.send().await.map_err(|error| {
-            let why = if error.is_connect() { "nothing listens there" } else { "no answer" };
-            let url = &self.router.url;
-            Failure::new(format!(
-                "cannot reach the router at {url}: {why}; is `herald serve` running? (--url sets another address)"
-            ))
-        })
+        let sent = request.send().await;
+        sent.map_err(|error| self.unreachable(&self.why_unreachable(&error)))
+    }
+
+    /// What an error means for the person who asked.
+    pub(crate) fn why_unreachable(&self, error: &reqwest::Error) -> Why {
+        let root = root(error);
+        let about = |word: &str| root.contains(word);
+        let (words, is_final) = if error.is_builder() {
+            (format!("this is no address ({root})"), true)
+        } else if about("certificate") {
+            (format!("{root}; --ca names a certificate to trust"), true)
+        } else if about("corrupt message") {
+            ("it speaks http://, not https://".to_owned(), true)
+        } else if error.is_timeout() {
+            ("no answer in time".to_owned(), false)
+        } else if error.is_connect() {
+            ("nothing listens there".to_owned(), false)
+        } else {
+            ("no answer".to_owned(), false)
+        };
+        Why { words, is_final }
+    }
+
+    pub(crate) fn unreachable(&self, why: &Why) -> Failure {
+        let (url, why) = (&self.router.url, &why.words);
+        Failure::new(format!(
+            "cannot reach the router at {url}: {why}; is `herald serve` running? (--url sets another address)"
+        ))
     }
 
     /// The JSON answer to a GET, read as `T`.
@@ -89,6 +123,33 @@ impl Client {
             .await
             .map_err(|_| Failure::new("the answer is not that of a Herald of this version"))
     }
+}
+
+/// Why there was no answer.
+pub(crate) struct Why {
+    pub(crate) words: String,
+    /// Whether trying again is of no use.
+    pub(crate) is_final: bool,
+}
+
+/// The innermost cause: what wraps it says where, which is known.
+fn root(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let unusable =
+        |why: &dyn std::fmt::Display| Failure::new(format!("--ca: {}: {why}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| unusable(&error))?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|error| unusable(&root(&error)))?;
+    if found.is_empty() {
+        return Err(unusable(&"there is no certificate in PEM form in it"));
+    }
+    Ok(found)
 }
 
 /// The response, or what its problem document says.

@@ -12,6 +12,7 @@ mod explain;
 mod hands;
 mod list;
 mod r#match;
+mod refused;
 mod send;
 mod serve;
 mod show;
@@ -81,18 +82,10 @@ enum Command {
         /// A command, or `rules`
         topic: Option<String>,
     },
-    /// Bodies that were refused
-    #[command(hide = true)]
-    Refused(NotBuilt),
+    /// List bodies that were refused, show one, or send them through again
+    Refused(refused::Arguments),
     /// Print the JSON Schema of the configuration, for editors
     Schema,
-}
-
-/// A command of the contract whose machinery is not there; it takes anything and says so.
-#[derive(Debug, clap::Args)]
-struct NotBuilt {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    anything: Vec<String>,
 }
 
 /// What a command failed with: lines for people, each printed after `herald: `.
@@ -119,7 +112,7 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
         Command::Completions { shell } => completions(shell),
         Command::Man => man(),
         Command::Help { topic } => help(topic.as_deref()),
-        Command::Refused(_) => not_built("refused"),
+        Command::Refused(arguments) => block_on(refused::run(arguments)),
         Command::Schema => schema(kinds),
         Command::Check(arguments) => check::run(&arguments, kinds),
         Command::Match(arguments) => return r#match::run(&arguments),
@@ -160,12 +153,6 @@ fn block_on(command: impl Future<Output = Done>) -> Done {
     // A read of standard input cannot be interrupted; it must not hold up the exit.
     runtime.shutdown_background();
     done
-}
-
-fn not_built(command: &str) -> Done {
-    Err(Failure::new(format!(
-        "command `{command}` is not in this build"
-    )))
 }
 
 fn completions(shell: clap_complete::Shell) -> Done {

@@ -43,7 +43,7 @@ pub(super) async fn run(arguments: &Arguments, kinds: &'static [SinkKind]) -> Do
         kinds,
     };
     let running = app::start(loaded.config, origin, listening).await?;
-    info!("listening on http://{}", running.address());
+    info!("listening on {}", running.url());
     loop {
         tokio::select! {
             _ = hangup.recv() => {

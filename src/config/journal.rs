@@ -19,14 +19,15 @@ pub struct Journal {
     /// How long what is finished is kept, 1h to 3650d, by default 30d: a month's review can still
     /// ask why.
     pub keep: Duration,
-    /// Bytes on disk, 64 MiB to 16 TiB, by default 10 GiB (chosen: some five million events).
-    /// Towards it finished rows go, oldest first; at it intake answers `503`.
+    /// Bytes in use on the disk, the log beside it not counted, 64 MiB to 16 TiB, by default 10 GiB
+    /// (chosen: some five million events). Towards it finished rows go, oldest first; at it, less a
+    /// reserve, intake answers `503`.
     pub max_size: u64,
     /// How long ago a repeat of an event may lie to be recognised, 0s to `keep`, by default 24h:
     /// longer than any sender is known to retry.
     pub dedup_window: Duration,
     /// Refused bodies kept per source, 0 to 1,000,000, by default 1,000 (chosen: enough to see
-    /// what a sender does wrong).
+    /// what a sender does wrong); together at most a 64th of `max_size`.
     pub refused: u64,
 }
 

@@ -28,11 +28,14 @@ pub struct Limits {
     pub connections_max: usize,
     /// Events at a time between intake and the journal's commit; more are answered `503`.
     pub queue_max: usize,
-    /// Longest time for a request's head to arrive.
+    /// Bytes of bodies at a time, after unpacking, from their first byte to their answer; whoever
+    /// brings more is answered `503`. At least `body_max`.
+    pub bodies_max: u64,
+    /// Longest time for a request's head to arrive; of the first one, from the connection's begin.
     pub header_timeout: Duration,
     /// Longest time for a body to arrive.
     pub body_timeout: Duration,
-    /// How long a connection may stay open between requests.
+    /// How long a connection may stay open between requests, or an answer unread.
     pub idle_timeout: Duration,
 }
 
@@ -54,6 +57,9 @@ impl Default for Limits {
             connections_max: 4_096,
             // A third of a second of the journal's aim of 25,000 events a second.
             queue_max: 8_192,
+            // Sixteen of the longest bodies, or hundreds of batches of 100 events; what is made of a
+            // body takes several times its bytes.
+            bodies_max: 64 * MIB,
             // Ample for a phone network; a head that trickles holds a connection no longer.
             header_timeout: Duration::from_secs(10),
             // `body_max` at 1.1 Mbit/s.
@@ -67,14 +73,28 @@ impl Default for Limits {
 
 /// Reads the limits among the keys of `[server]`.
 pub(super) fn read(table: &Table<'_>) -> Limits {
+    let limits = read_each(table);
+    if limits.bodies_max < limits.body_max {
+        let text = format!(
+            "`server.bodies_max`: {} bytes are less than one body of `server.body_max`, {} bytes; \
+             raise it, or lower that",
+            limits.bodies_max, limits.body_max
+        );
+        table.reading().mistake(table.span_of("bodies_max"), text);
+    }
+    limits
+}
+
+fn read_each(table: &Table<'_>) -> Limits {
     let default = Limits::default();
     let times = Duration::from_millis(100)..=Duration::from_secs(3_600);
     let number =
         |key: &str, range, default: usize| count(table.number(key, range).or(default as u64));
+    let body_max = table
+        .size("body_max", KIB..=1_024 * MIB)
+        .or(default.body_max);
     Limits {
-        body_max: table
-            .size("body_max", KIB..=1_024 * MIB)
-            .or(default.body_max),
+        body_max,
         batch_max: number("batch_max", 1..=1_000_000, default.batch_max),
         depth_max: number(
             "depth_max",
@@ -90,6 +110,9 @@ pub(super) fn read(table: &Table<'_>) -> Limits {
             .or(default.header_max),
         connections_max: number("connections_max", 1..=1_000_000, default.connections_max),
         queue_max: number("queue_max", 1..=1_000_000, default.queue_max),
+        bodies_max: table
+            .size("bodies_max", KIB..=65_536 * MIB)
+            .or(default.bodies_max.max(body_max)),
         header_timeout: table
             .duration("header_timeout", times.clone())
             .or(default.header_timeout),

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, checked whole, then plain data that the program relies on.
 //!
 //! - [`Reader`] reads a file and gives a [`Config`] or every mistake in it, each with its place,
-//! - `server` (with `limits`, `token`), `journal`, `source`, `sink` (with `retry`, `templates`),
+//! - `server` (with `limits`, `tls`, `token`), `journal`, `source`, `sink` (with `retry`, `templates`),
 //!   `subscription` (with `condition`, `fields`, `canonical`), `test` (with `json`): one section
 //!   each, what it means and how it is read,
 //! - `reading`: what the sections share; `problem`: mistakes and their places; `environment`: where
@@ -28,6 +28,7 @@ mod source;
 mod subscription;
 mod templates;
 mod test;
+mod tls;
 mod token;
 
 use std::fs::File;
@@ -50,10 +51,11 @@ pub use problem::{Place, Problem, Refused};
 pub use schema::schema;
 pub use server::Server;
 pub use sink::{Limit, Sink, SinkPolicy};
-pub use source::{Account, Source, SourceKind, Trust};
+pub use source::{Account, Source, Trust};
 pub use subscription::Subscription;
 pub use templates::Templates;
 pub use test::{Route, Test, TestEvent};
+pub use tls::Tls;
 pub use token::{Role, Token};
 
 /// A configuration that was checked whole. Names are unique per kind of thing, and every name that

@@ -52,12 +52,13 @@ pub fn schema(kinds: &[SinkKind]) -> Value {
     // The example of a kind that is not Herald's may have mistakes; it shall not spoil the rest.
     let (keys, named) = match read(&whole).or_else(|_| read(&listed)) {
         Ok(loaded) => {
-            let sinks = loaded
-                .config
-                .sinks
-                .iter()
-                .map(|sink| (sink.name.to_string(), sink.kind));
-            (loaded.keys, sinks.collect())
+            let config = &loaded.config;
+            let sinks = config.sinks.iter();
+            let sinks = sinks.map(|sink| (format!("sink.{}", sink.name), sink.kind));
+            let sources = config.sources.iter();
+            let sources = sources.map(|source| (format!("source.{}", source.name), source.kind));
+            let named = sinks.chain(sources).collect();
+            (loaded.keys, named)
         }
         // The file at the top is tested to be read without a mistake.
         Err(_) => (Vec::new(), BTreeMap::new()),
@@ -93,12 +94,11 @@ fn uncommented(text: &str) -> String {
     text.lines().map(uncomment).collect()
 }
 
-/// `sink.ops-mail.to` as the path `sink`, `email`, `to`; a source's name becomes its only kind.
+/// `sink.ops-mail.to` as the path `sink`, `email`, `to`.
 fn by_kind(path: &str, named: &BTreeMap<String, &'static str>) -> Vec<String> {
     let mut parts: Vec<String> = path.split('.').map(str::to_owned).collect();
     let kind = match parts.as_slice() {
-        [section, name, ..] if section == "sink" => named.get(name).copied(),
-        [section, _, ..] if section == "source" => Some("http"),
+        [section, name, ..] => named.get(&format!("{section}.{name}")).copied(),
         _ => None,
     };
     if let (Some(kind), Some(name)) = (kind, parts.get_mut(1)) {

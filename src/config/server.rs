@@ -4,11 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use herald_model::settings::Table;
+use ipnet::IpNet;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use url::Url;
 
 use super::limits::{self, Limits};
 use super::reading::{File, with_places};
+use super::tls::{self, Tls};
 use super::token::{self, Token};
 
 /// The face to the network.
@@ -22,11 +24,16 @@ pub struct Server {
     /// Longest time that stopping waits for open attempts, 0s to 1h, by default 30s: what
     /// Kubernetes grants before it kills.
     pub drain: Duration,
+    /// Certificate and key; `None` for HTTP without TLS.
+    pub tls: Option<Tls>,
+    /// Networks of proxies whose `X-Forwarded-For` is believed; empty: nobody's.
+    pub trusted_proxies: Vec<IpNet>,
     /// Who may call; empty only on loopback, where every caller then has every role.
     pub tokens: Vec<Token>,
     /// How much is taken.
     pub limits: Limits,
-    /// What links in notifications begin with; `None` for `http://` and the listen address.
+    /// What links in notifications begin with; `None` for the scheme and the
+    /// address that is listened on.
     pub console_url: Option<Url>,
     /// The zone in which built-in texts write times, by default UTC.
     pub time_zone: TimeZone,
@@ -46,6 +53,8 @@ pub(super) fn read<'t>(file: &File<'t>, root: &Table<'t>) -> Server {
         drain: table
             .duration("drain", Duration::ZERO..=DRAIN_MAX)
             .or(DRAIN),
+        tls: tls::read(&table),
+        trusted_proxies: table.networks("trusted_proxies").or(Vec::new()),
         tokens: token::read_all(&table),
         limits: limits::read(&table),
         console_url: table.url("console_url").optional(),

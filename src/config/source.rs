@@ -1,11 +1,15 @@
 //! `[[account]]` and `[source.NAME]`: whose events are taken, and by which way.
 
+use std::fmt;
+use std::sync::Arc;
+
 use herald_model::Secret;
 use herald_model::settings::Table;
 use ipnet::IpNet;
 
 use super::reading::{Named, check_name, is_empty_list, named, with_places, word_or};
 use super::token::check_token;
+use crate::sources::{self, SourceConfig, SourceKind};
 
 /// A cloud account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +22,14 @@ pub struct Account {
 }
 
 /// One configured way in.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Source {
     /// Its name, unique among sources.
     pub name: String,
-    /// Its type.
-    pub kind: SourceKind,
+    /// The word of its kind.
+    pub kind: &'static str,
+    /// What its kind needs; `None` only where a lenient check found a secret unset.
+    pub settings: Option<Arc<dyn SourceConfig>>,
     /// Any of these lets a sender in at this source, and nowhere else; several at a time for
     /// changing them without a gap. Empty: whoever may use the API.
     pub tokens: Vec<Secret>,
@@ -37,11 +43,14 @@ pub struct Source {
     pub allow_from: Vec<IpNet>,
 }
 
-/// Type of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SourceKind {
-    /// Events are posted to `/v1/sources/{name}/events`.
-    Http,
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the events of a source may set off.
@@ -52,14 +61,6 @@ pub enum Trust {
     /// Also follow-up actions that change something.
     Act,
 }
-
-/// The words after `kind =`, and whether the kind is in this build.
-const KINDS: [(&str, (&str, Option<SourceKind>)); 4] = [
-    ("http", ("http", Some(SourceKind::Http))),
-    ("cloudevents", ("cloudevents", None)),
-    ("smq", ("smq", None)),
-    ("file", ("file", None)),
-];
 
 /// Reads every `[[account]]`.
 pub(super) fn read_accounts(root: &Table<'_>) -> Vec<Account> {
@@ -91,17 +92,16 @@ pub(super) fn read_sources(root: &Table<'_>) -> Vec<Source> {
 }
 
 fn read_source(name: &str, table: Table<'_>) -> Option<Source> {
-    let (word, kind) = table.word("kind", &KINDS).required("\"http\"")?;
-    let Some(kind) = kind else {
-        // Its other keys belong to a grammar that this build does not have.
-        let text = format!("source kind `{word}` is not in this build; use kind = \"http\"");
-        table.reading().mistake(table.span_of("kind"), text);
-        return None;
+    let words: Vec<_> = sources::ALL.iter().map(|kind| (kind.name, kind)).collect();
+    let kind: &SourceKind = table.word("kind", &words).required("\"http\"")?;
+    let (tokens, allow_from) = match kind.is_brought {
+        true => (tokens(&table), table.networks("allow_from").or(Vec::new())),
+        false => (Vec::new(), Vec::new()),
     };
     let source = Source {
         name: name.to_owned(),
-        kind,
-        tokens: tokens(&table),
+        kind: kind.name,
+        tokens,
         accounts: table.texts("accounts").or(Vec::new()),
         products: upper_cased(&table.texts("products").or(Vec::new())),
         trust: word_or(
@@ -110,7 +110,8 @@ fn read_source(name: &str, table: Table<'_>) -> Option<Source> {
             &[("notify", Trust::Notify), ("act", Trust::Act)],
             Trust::Notify,
         ),
-        allow_from: table.networks("allow_from").or(Vec::new()),
+        allow_from,
+        settings: (kind.configure)(&table),
     };
     table.finish();
     Some(source)

@@ -111,11 +111,22 @@ fn the_server_gets_what_is_written() {
         "[server]\nlisten = '[::]:80'\nhosts = 'Herald.Example.COM'\ndrain = '5s'\n\
          console_url = 'https://h.example/x'\ntime_zone = 'Asia/Shanghai'\n\
          body_max = '1 MiB'\nbatch_max = 2\ndepth_max = 10\nfield_max = '2 KiB'\n\
-         header_max = '8 KiB'\nconnections_max = 3\nqueue_max = 4\nheader_timeout = '1s'\n\
+         header_max = '8 KiB'\nconnections_max = 3\nqueue_max = 4\nbodies_max = '8 MiB'\nheader_timeout = '1s'\n\
          body_timeout = '2s'\nidle_timeout = '3s'\n\
+         trusted_proxies = ['10.1.2.3/8', '::1']\n\
+         [server.tls]\ncert = 'a.pem'\nkey = '/b.key'\nhandshake_timeout = '4s'\n\
          [[server.token]]\nname = 'ops'\ntoken = '${env:TOKEN}'\nroles = ['read', 'operate', 'read']",
     )
     .server;
+    let proxies: Vec<_> = server
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+    let tls = server.tls.unwrap();
+    assert!(tls.cert.ends_with("a.pem") && tls.key.ends_with("/b.key"));
+    assert_eq!(tls.handshake_timeout, Duration::from_secs(4));
     assert_eq!(server.listen.to_string(), "[::]:80");
     assert_eq!(server.hosts, ["herald.example.com"]);
     assert_eq!(server.drain, Duration::from_secs(5));
@@ -131,6 +142,7 @@ fn the_server_gets_what_is_written() {
             header_max: 8_192,
             connections_max: 3,
             queue_max: 4,
+            bodies_max: 8 << 20,
             header_timeout: Duration::from_secs(1),
             body_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(3),
@@ -208,7 +220,7 @@ fn a_sink_begins_with_the_defaults_of_its_kind() {
 fn a_sink_keeps_what_is_written() {
     let config = config(&format!(
         "{HOOK}order = 'none'\ntogether = true\nlane_patience = '1m'\nmax_backlog = 7\n\
-         overflow = 'digest'\nconcurrency = 3\nlanguage = 'zh'\ntitle = 't'\nbody = 'b'\n\
+         overflow = 'digest'\nconcurrency = 3\nlanguage = 'zh'\ntitle = 't'\nbody = '[1]'\n\
          retry = ['1s', '2s']\nlimit = {{ messages = 5, per = '1h' }}\n\
          [sink.chat]\nkind = 'dingtalk'\nwebhook = '${{env:WEBHOOK}}'\nlimit.messages = 5\n\
          retry = {{ first = '1s', factor = 3, longest = '9s', give_up_after = '1m' }}"
@@ -230,7 +242,7 @@ fn a_sink_keeps_what_is_written() {
         language: Language::Zh,
         templates: Templates {
             title: Some("t".into()),
-            body: Some("b".into()),
+            body: Some("[1]".into()),
             ..Templates::default()
         },
     };

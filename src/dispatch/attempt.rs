@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use herald_model::sink::{Checkpoint, CheckpointError};
-use herald_model::{Item, Notification, Outcome, Outcomes, Progress, Rendered, Signal};
+use herald_model::{
+    Item, MessageId, Notification, Outcome, Outcomes, Progress, Rendered, Signal, Sink,
+};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -16,7 +18,7 @@ use super::{Clock, decide};
 use crate::in_force::WayOut;
 use crate::intake;
 use crate::journal::{AttemptNo, Claimed, Error, Journal, Next, Saved, SettledItem, Settlement};
-use crate::render::render;
+use crate::render::{in_form, render};
 
 /// What a sink gets beyond its own time limit before it is cut off. Chosen: a sink that keeps its
 /// limit is never cut.
@@ -44,8 +46,8 @@ pub(super) async fn attempt(
     settle(journal, settlement, cut).await;
 }
 
-/// The notification, with its text stored: from here on the far side may see it, and what it may
-/// have seen is repeated word for word.
+/// The notification, with its text stored, or the form it is made again from: from here on the far
+/// side may see it, and what it may have seen is repeated word for word.
 async fn prepare(
     journal: &dyn Journal,
     way_out: &WayOut,
@@ -62,14 +64,16 @@ async fn prepare(
         })
     });
     let mut items: Vec<Item> = items.collect::<Result<_, String>>()?;
-    let frozen = claimed
-        .frozen
-        .as_deref()
-        .and_then(|text| serde_json::from_str(text).ok());
-    let rendered: Rendered = match frozen {
+    let sink = &*way_out.sink;
+    let stands = claimed.frozen.as_deref().or(way_out.policy.form.as_deref());
+    let kept = stands.and_then(|text| kept(sink, text, claimed.message, &items));
+    let rendered: Rendered = match kept {
         Some(rendered) => rendered,
         None => {
             let rendered = fitted(journal, way_out, claimed, started, &mut items).await?;
+            if let Some(failure) = &rendered.failure {
+                warn!(sink = &*way_out.name, message = %claimed.message, failure, "a template failed");
+            }
             let text = serde_json::to_string(&rendered).map_err(|error| error.to_string())?;
             journal
                 .save(claimed.attempt, Saved::Text(text))
@@ -93,6 +97,16 @@ async fn prepare(
         items,
         rendered,
     })
+}
+
+/// The text that the journal keeps, or can make again from the form that it keeps. `None` where a
+/// new one must be made: the sink's name stands for another kind by now.
+fn kept(sink: &dyn Sink, text: &str, message: MessageId, items: &[Item]) -> Option<Rendered> {
+    let rendered: Rendered = serde_json::from_str(text).ok()?;
+    match &rendered.form {
+        Some(form) if rendered.body.is_none() => in_form(sink, form, message, items),
+        _ => Some(rendered),
+    }
 }
 
 /// Renders a new text. A message that was never tried and would not fit is made of fewer items

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use herald_rules::json::{self, Value};
 
-use super::{Framing, Limits, Received, Refusal, binary, form, pull};
+use super::{Class, Framing, Limits, Received, Refusal, binary, form, pull};
 
 /// Takes a body apart into its items: an object is one, an array holds several, and so does an
 /// answer of the pull API, wherever it stands. A body that fails as a whole is one refused item.
@@ -52,7 +52,7 @@ fn lines(body: &[u8], limits: Limits) -> Vec<Result<Received, Refusal>> {
         if !line.iter().all(u8::is_ascii_whitespace) {
             match parse(line, offset, limits) {
                 Ok(received) => items.extend(pull::split(received, limits)),
-                Err(refusal) => items.push(Err(refusal)),
+                Err(refusal) => items.push(Err(refusal.of_part(line.to_vec()))),
             }
         }
         offset += line.len() + 1;
@@ -96,7 +96,8 @@ pub(super) fn check_texts(value: &Value, limits: Limits) -> Result<(), Refusal> 
     Err(Refusal::whole(format!(
         "a text is longer than `server.field_max`, {} bytes",
         limits.field_max
-    )))
+    ))
+    .of_class(Class::Limit))
 }
 
 fn not_json(error: &json::Error, offset: usize, more: &str) -> Refusal {
@@ -141,4 +142,5 @@ pub(super) fn too_many(found: usize, limits: Limits) -> Refusal {
         "{found} items in one body; `server.batch_max` is {}: send them in several bodies",
         limits.batch_max
     ))
+    .of_class(Class::Limit)
 }

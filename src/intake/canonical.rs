@@ -7,7 +7,7 @@ use herald_model::ids::EventId;
 use herald_rules::json::{self, Limits, Value};
 use jiff::Timestamp;
 
-use super::time;
+use super::{stored, time};
 
 /// Keys that only Herald writes; what a sender puts there is dropped.
 pub(super) const OWN_KEYS: [&str; 4] = ["initiator", "addressee", "intake", "cause"];
@@ -17,6 +17,9 @@ pub(super) const OWN_KEYS: [&str; 4] = ["initiator", "addressee", "intake", "cau
 /// # Errors
 /// The text is not JSON, which a journal that is whole never answers.
 pub fn restore(id: EventId, text: Arc<str>) -> Result<Event, json::Error> {
+    if let Some(event) = stored::read(id, &text) {
+        return Ok(event);
+    }
     let limits = Limits {
         depth_max: Limits::DEPTH_CEILING,
     };

@@ -7,12 +7,15 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use herald_model::event::{Addressee, Event};
 use herald_model::ids::EventId;
-use herald_rules::json::{Object, Value};
+use herald_rules::json::{Object, Value, write_text};
 use jiff::Timestamp;
 
 use super::canonical;
 use super::identity::{self, Identities};
 use super::time;
+
+/// Room for the text of an ordinary event with what Herald adds, in bytes.
+const TEXT_ROOM: usize = 1_024;
 
 /// What a decoder or the trigger makes: the sender's fields under their canonical names, before
 /// Herald adds its own.
@@ -32,6 +35,8 @@ pub struct Draft {
     pub duplicate_keys: bool,
     /// The received bytes, where the canonical form does not hold all of them.
     pub original: Option<Vec<u8>>,
+    /// The fields as compact JSON, where they have been written already.
+    pub(super) text: Option<String>,
 }
 
 /// An event in its canonical form, with what the journal needs beside it.
@@ -60,12 +65,16 @@ impl Draft {
             issuer: None,
             duplicate_keys: false,
             original: None,
+            text: None,
         }
     }
 
     /// The fields as compact JSON, before Herald adds its own.
     pub(super) fn compact(&self) -> String {
-        self.fields.to_string()
+        let mut text = String::with_capacity(TEXT_ROOM);
+        // Writing to a string cannot fail.
+        let _ = self.fields.write(&mut text);
+        text
     }
 
     /// Adds what Herald knows (addressee, intake) and fixes the text. Follows from the arguments
@@ -79,10 +88,16 @@ impl Draft {
             issuer,
             duplicate_keys,
             original,
+            text,
         } = self;
+        // What was written already stands for the fields as long as none is taken out.
+        let mut text = text;
         for own in canonical::OWN_KEYS {
-            fields.remove(own);
+            if fields.remove(own).is_some() {
+                text = None;
+            }
         }
+        let before = fields.len();
         let identities = identity::of(&fields, issuer.as_deref());
         let user = fields
             .get("userId")
@@ -114,8 +129,11 @@ impl Draft {
         }
         fields.insert("intake", intake);
 
+        let text: Arc<str> = match text {
+            Some(text) => with_last(text, &fields, before).into(),
+            None => fields.to_string().into(),
+        };
         let value = Value::Object(fields);
-        let text: Arc<str> = value.to_string().into();
         let event = canonical::event(id, &value, Arc::clone(&text));
         Sealed {
             event,
@@ -125,6 +143,22 @@ impl Draft {
             original: original.map(|bytes| deflate(&bytes)),
         }
     }
+}
+
+/// The text of an object with `before` members, with those added that `fields` has after them.
+fn with_last(mut text: String, fields: &Object, before: usize) -> String {
+    text.pop();
+    for (place, (key, value)) in fields.iter().enumerate().skip(before) {
+        if place > 0 {
+            text.push(',');
+        }
+        // Writing to a string cannot fail.
+        let _ = write_text(&mut text, key);
+        text.push(':');
+        let _ = value.write(&mut text);
+    }
+    text.push('}');
+    text
 }
 
 /// The initiator if known; else the service that owns a managed ENI; else the user.

@@ -1,7 +1,7 @@
 //! By what a repeat of an event is recognised.
 
 use herald_model::event::ENI_OPERATION_EVENT;
-use herald_rules::json::{Object, Value};
+use herald_rules::json::{Object, Value, write_text};
 use sha2::{Digest, Sha256};
 
 use crate::journal::Identity;
@@ -77,9 +77,12 @@ fn eni_parts(fields: &Object) -> Option<[&str; 4]> {
 
 fn fingerprint(fields: &Object) -> u64 {
     let mut digest = Sha256::new();
+    let mut text = String::new();
     for key in ["name", "content"] {
         if let Some(value) = fields.get(key) {
-            digest.update(comparable(key, value).to_string());
+            text.clear();
+            write_comparable(&mut text, key, value);
+            digest.update(&text);
         }
         digest.update([0]);
     }
@@ -88,23 +91,41 @@ fn fingerprint(fields: &Object) -> u64 {
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// The value of `key` with the members of every object in the order of their keys, and request ids
-/// in one case: two senders that write one object otherwise mean the same.
-fn comparable(key: &str, value: &Value) -> Value {
+/// Writes the value of `key` with the members of every object in the order of their keys, and
+/// request ids in one case: two senders that write one object otherwise mean the same.
+fn write_comparable(text: &mut String, key: &str, value: &Value) {
+    // Writing to a string cannot fail.
     match value {
         Value::Object(object) => {
-            let mut members: Vec<_> = object
-                .iter()
-                .map(|(key, member)| (key.to_owned(), comparable(key, member)))
-                .collect();
-            members.sort_by(|(one, _), (other, _)| one.cmp(other));
-            Value::Object(members.into_iter().collect())
+            let mut members: Vec<_> = object.iter().collect();
+            members.sort_unstable_by_key(|(key, _)| *key);
+            text.push('{');
+            for (place, (key, member)) in members.into_iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                let _ = write_text(text, key);
+                text.push(':');
+                write_comparable(text, key, member);
+            }
+            text.push('}');
         }
         Value::Array(elements) => {
-            Value::Array(elements.iter().map(|e| comparable("", e)).collect())
+            text.push('[');
+            for (place, element) in elements.iter().enumerate() {
+                if place > 0 {
+                    text.push(',');
+                }
+                write_comparable(text, "", element);
+            }
+            text.push(']');
         }
-        Value::String(id) if key == "requestId" => Value::String(id.to_ascii_lowercase()),
-        other => other.clone(),
+        Value::String(id) if key == "requestId" => {
+            let _ = write_text(text, &id.to_ascii_lowercase());
+        }
+        other => {
+            let _ = other.write(text);
+        }
     }
 }
 

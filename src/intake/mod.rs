@@ -8,7 +8,8 @@
 //! - `body` takes apart, `form` and `binary` read what is no JSON document;
 //! - `shape` tells, `flat`, `webhook`, `cloud_event`, `pull` and `operation` read, `not_taken`
 //!   names what is refused;
-//! - `draft` and `canonical` make the canonical form, `identity` says by what a repeat is known.
+//! - `draft` and `canonical` make the canonical form, `stored` reads it back, `identity` says by what a repeat is known;
+//! - `kept` is what is kept of what is refused.
 //!
 //! Decoding is pure: no clock, no network, no configuration beyond [`Limits`]. What the shapes are
 //! and which field comes from where is told in `docs/shapes.md`.
@@ -24,10 +25,12 @@ mod field;
 mod flat;
 mod form;
 mod identity;
+mod kept;
 mod not_taken;
 mod operation;
 mod pull;
 mod shape;
+mod stored;
 mod time;
 mod webhook;
 
@@ -40,6 +43,7 @@ pub use canonical::restore;
 pub use draft::{Draft, Sealed};
 pub use identity::Identities;
 pub(crate) use identity::eni_identity;
+pub use kept::{KEPT_MAX, Kept, framing, inflated};
 pub use operation::decode as decode_operation;
 use shape::Shape;
 
@@ -83,6 +87,51 @@ pub enum Framing {
 pub struct Refusal {
     /// Names the field, or the offset, and what is expected.
     pub reason: String,
+    /// In a word, for counting.
+    pub class: Class,
+    /// The bytes of the item that was refused, where it is not the whole body.
+    pub part: Option<Vec<u8>>,
+}
+
+/// What is wrong with what is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// It cannot be read.
+    Unreadable,
+    /// It passes a limit.
+    Limit,
+    /// Its shape is known and not taken.
+    NotTaken,
+    /// Its shape is not known.
+    Unknown,
+    /// A field of it is wrong or missing.
+    Field,
+    /// Its account or product is not the source's.
+    Foreign,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Unreadable,
+        Self::Limit,
+        Self::NotTaken,
+        Self::Unknown,
+        Self::Field,
+        Self::Foreign,
+    ];
+
+    /// The word in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Limit => "limit",
+            Self::NotTaken => "not-taken",
+            Self::Unknown => "unknown",
+            Self::Field => "field",
+            Self::Foreign => "foreign",
+        }
+    }
 }
 
 impl Refusal {
@@ -90,6 +139,8 @@ impl Refusal {
     pub(crate) fn field(path: &str, what: &str) -> Self {
         Self {
             reason: format!("`{path}` {what}"),
+            class: Class::Field,
+            part: None,
         }
     }
 
@@ -97,7 +148,20 @@ impl Refusal {
     pub(crate) fn whole(what: impl Into<String>) -> Self {
         Self {
             reason: what.into(),
+            class: Class::Unreadable,
+            part: None,
         }
+    }
+
+    /// The same of another class.
+    pub(crate) fn of_class(self, class: Class) -> Self {
+        Self { class, ..self }
+    }
+
+    /// The same of one item with these bytes.
+    pub(crate) fn of_part(self, part: Vec<u8>) -> Self {
+        let part = Some(part);
+        Self { part, ..self }
     }
 }
 
@@ -130,28 +194,29 @@ pub fn decode(
         Shape::Webhook => webhook::decode(object)?,
         Shape::Flat => flat::decode(object)?,
         Shape::Pull => pull::decode(object)?,
-        Shape::NotTaken(what) => return Err(Refusal::whole(what)),
-        Shape::Unknown => return Err(Refusal::whole(unknown(object))),
+        Shape::NotTaken(what) => return Err(Refusal::whole(what).of_class(Class::NotTaken)),
+        Shape::Unknown => return Err(Refusal::whole(unknown(object)).of_class(Class::Unknown)),
     };
     draft.duplicate_keys |= duplicate_keys;
-    let kept = kept_bytes(object, received);
-    draft.original = Some(kept).filter(|kept| *kept != draft.compact().into_bytes());
+    let compact = draft.compact();
+    draft.original = match received {
+        Some(bytes) if !object.contains_key(PERSONAL_DATA) => {
+            (bytes != compact.as_bytes()).then(|| bytes.to_vec())
+        }
+        _ => Some(without_personal_data(object)).filter(|kept| *kept != compact.as_bytes()),
+    };
+    draft.text = Some(compact);
     Ok(draft)
 }
 
 /// Holds names and addresses of the account's contact; nothing that Herald does needs it.
 const PERSONAL_DATA: &str = "userInfo";
 
-/// The received bytes, personal data cut out.
-fn kept_bytes(object: &Object, received: Option<&[u8]>) -> Vec<u8> {
-    match received {
-        Some(bytes) if !object.contains_key(PERSONAL_DATA) => bytes.to_vec(),
-        _ => {
-            let mut object = object.clone();
-            object.remove(PERSONAL_DATA);
-            Value::Object(object).to_string().into_bytes()
-        }
-    }
+/// The item written compactly, personal data cut out.
+fn without_personal_data(object: &Object) -> Vec<u8> {
+    let mut object = object.clone();
+    object.remove(PERSONAL_DATA);
+    object.to_string().into_bytes()
 }
 
 fn unknown(object: &Object) -> String {

@@ -39,18 +39,23 @@ pub(super) fn split(received: Received, limits: Limits) -> Vec<Result<Received, 
     let Some(object) = received.value.as_object().filter(|object| is_it(object)) else {
         return vec![Ok(received)];
     };
+    let refused = |refusal: Refusal| {
+        let text = || received.value.to_string().into_bytes();
+        let part = received.bytes.clone().unwrap_or_else(text);
+        vec![Err(refusal.of_part(part))]
+    };
     let events = match listed(object) {
         Ok(events) => events,
-        Err(refusal) => return vec![Err(refusal)],
+        Err(refusal) => return refused(refusal),
     };
     let mut singles = Vec::new();
     for event in events {
         match parts(event) {
             Ok(parts) => singles.extend(parts),
-            Err(refusal) => return vec![Err(refusal)],
+            Err(refusal) => return refused(refusal),
         }
         if singles.len() > limits.batch_max {
-            return vec![Err(body::too_many(singles.len(), limits))];
+            return refused(body::too_many(singles.len(), limits));
         }
     }
     // An answer with one event stands for itself, with its own bytes.

@@ -56,6 +56,16 @@ pub enum Error {
     /// No room on the disk.
     #[error("the disk of the journal is full; make room, nothing was written")]
     Full,
+    /// At its bound.
+    #[error(
+        "the journal holds {used} of the {max} bytes of `journal.max_size`, and the rest is kept for what it has accepted; try again later, or raise it"
+    )]
+    NoRoom {
+        /// Bytes in use.
+        used: u64,
+        /// `journal.max_size`.
+        max: u64,
+    },
     /// Reading or writing failed.
     #[error("journal: {0}")]
     Failed(String),

@@ -1,4 +1,5 @@
-//! What people do to what is recorded: replay, cancel, pause, resume; and what becomes of what
+//! What people do to what is recorded: replay, cancel, pause, resume (and send a refused body
+//! through again, which is in `refused`); and what becomes of what
 //! waits while they do.
 //!
 //! Finding and doing are apart. Whoever asks walks the deliveries with [`Look`](super::Look), page
@@ -98,11 +99,19 @@ pub enum HandVerb {
     Pause,
     /// Let it go.
     Resume,
+    /// Send refused bodies through again.
+    SendAgain,
 }
 
 impl HandVerb {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Replay, Self::Cancel, Self::Pause, Self::Resume];
+    pub const ALL: [Self; 5] = [
+        Self::Replay,
+        Self::Cancel,
+        Self::Pause,
+        Self::Resume,
+        Self::SendAgain,
+    ];
 
     /// The word of the public contract.
     pub const fn as_str(self) -> &'static str {
@@ -111,6 +120,7 @@ impl HandVerb {
             Self::Cancel => "cancel",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::SendAgain => "send-again",
         }
     }
 

@@ -32,6 +32,9 @@ pub trait Look: Send + Sync {
     /// Operation results that triggered nothing, newest first.
     async fn operations(&self, filter: OperationFilter) -> Result<Page<OperationRow>, Error>;
 
+    /// The bookmark of a source; `None` where it never wrote one.
+    async fn bookmark(&self, source: &str) -> Result<Option<String>, Error>;
+
     /// The rules of a generation.
     async fn generation(&self, number: GenerationNo) -> Result<Option<GenerationRow>, Error>;
 

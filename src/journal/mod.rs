@@ -2,7 +2,7 @@
 //!
 //! Only the journal stands between intake and dispatch. Its verbs are [`record`](Journal::record),
 //! [`claim`](Journal::claim), [`save`](Journal::save), [`settle`](Journal::settle),
-//! [`wait`](Journal::wait) and, for people, [`Look`] and [`Hands`]. Tables, the query plan of each verb and what
+//! [`wait`](Journal::wait) and, for people, [`Look`], [`Hands`] and [`Refusals`]. Tables, the query plan of each verb and what
 //! each survives are in `docs/journal.md`.
 //!
 //! Inside, everything is keyed by integers given in commit order; public ids are derived from what
@@ -28,6 +28,8 @@ mod error;
 mod hand;
 mod look;
 mod policy;
+mod refused;
+mod size;
 mod texts;
 
 pub use endpoint::{BREAKER_FAULTS, Limit, PROBE_WAIT, STARTS_MAX};
@@ -40,6 +42,8 @@ pub use look::{
     OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
 };
 pub use policy::{Digest, Policy};
+pub use refused::{FORGET_MAX, Refusals, RefusedEntry, RefusedFilter, RefusedRow};
+pub use size::{Bounds, Fill, Size};
 
 /// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
 /// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck. A settlement
@@ -104,12 +108,14 @@ number! {
     SubscriptionNo,
     /// Integer of a sink's name.
     SinkNo,
+    /// Integer of a refused body.
+    RefusedNo,
 }
 
 /// The durable record. One conformance suite (`tests/journal_conformance.rs`) runs against every
 /// engine.
 #[async_trait]
-pub trait Journal: Look + Hands {
+pub trait Journal: Look + Hands + Refusals {
     /// Writes down the configuration that comes into force. Safe to repeat: a text that is known
     /// keeps its integer, and a generation equal to the last one is the last one.
     ///
@@ -122,7 +128,8 @@ pub trait Journal: Look + Hands {
     /// Safe to repeat: what is there already is answered [`Recorded::Duplicate`].
     ///
     /// # Errors
-    /// Nothing of the batch was written (full disk, failed sync); the sender should try again.
+    /// Nothing of the batch was written (full disk, no room left, failed sync); the sender should
+    /// try again.
     async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, Error>;
 
     /// Leases due lanes, most urgent level first, oldest first within a level, and writes the open
@@ -188,6 +195,17 @@ pub trait Journal: Look + Hands {
     /// Nothing was removed.
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error>;
 
+    /// Sets what the journal may hold; until then nothing bounds it. At its bound, less a reserve,
+    /// [`record`](Self::record) is refused with [`Error::NoRoom`]; every other verb goes on. Takes
+    /// effect with the next verb, and may be called again.
+    fn bound(&self, bounds: Bounds);
+
+    /// How much room the journal takes, as of the last commit. Cheap.
+    fn size(&self) -> Size;
+
+    /// Wakes whoever sweeps while the journal is near its bound. Carries no data.
+    fn tight_signal(&self) -> Arc<Notify>;
+
     /// Wakes whoever claims when something may have become due. Carries no data: a lost wake-up
     /// costs at most one look by timer, never a delivery.
     fn due_signal(&self) -> Arc<Notify>;
@@ -234,6 +252,17 @@ pub enum Entry {
         operation: String,
         /// The reason word.
         reason: &'static str,
+    },
+    /// A body that was refused. It is kept only while there is room for it: up to
+    /// [`Bounds::refused`] and a share of [`Bounds::max_size`] per source, the oldest going first.
+    Refused(Box<RefusedEntry>),
+    /// How far a source has read. It is durable with the other entries of its batch or not at all,
+    /// so that a source which goes on from it reads nothing twice and passes nothing over.
+    Bookmark {
+        /// Name of the source, which has one bookmark: this one replaces the last.
+        source: Arc<str>,
+        /// Whatever its kind makes of it.
+        text: String,
     },
 }
 
@@ -297,7 +326,7 @@ pub enum Recorded {
         /// The first one's id.
         of: EventId,
     },
-    /// An operation result that triggered nothing was written.
+    /// An operation result that triggered nothing, a refused body or a bookmark was written.
     Noted,
 }
 
@@ -445,6 +474,22 @@ pub enum Settled {
     Stale,
 }
 
+/// How far a sweep goes to make room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pressure {
+    /// Only what is old goes.
+    #[default]
+    None,
+    /// What is finished goes whatever its age, oldest first, and its identities with it: a repeat of
+    /// such an event is a new event. Ends as soon as the journal is [`Fill::Roomy`].
+    Finished,
+    /// The same; where nothing finished is found, the oldest INFO of the sink for which most waits
+    /// is suppressed as `backlog` and goes with its event, so that a sink that is gone for a week
+    /// cannot stop intake. What is WARN or above, or in flight, never goes. Ends as soon as the
+    /// journal is below [`Fill::Near`].
+    Waiting,
+}
+
 /// What may be removed.
 #[derive(Debug, Clone)]
 pub struct Sweep {
@@ -456,19 +501,32 @@ pub struct Sweep {
     pub dedup_window: Duration,
     /// Events looked at in this step; bounds the time the writer is held up.
     pub events_max: u32,
+    /// How far it goes.
+    pub pressure: Pressure,
 }
 
 /// What one step removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Events removed.
     pub events: u64,
     /// Deliveries removed with them.
     pub deliveries: u64,
+    /// Operation results and refused bodies removed.
+    pub others: u64,
     /// Identities removed.
     pub identities: u64,
+    /// Sink from which waiting deliveries were suppressed to make room, and how many.
+    pub crowded_out: Option<(Arc<str>, u64)>,
     /// Whether another step would find more.
     pub more: bool,
+}
+
+impl Swept {
+    /// Whether it made room.
+    pub const fn made_room(&self) -> bool {
+        self.events > 0 || self.others > 0
+    }
 }
 
 /// State of a delivery with, while it is pending, what it waits for.

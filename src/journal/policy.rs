@@ -1,5 +1,6 @@
 //! What a claim must know of a sink to make messages for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use herald_model::EndpointId;
@@ -24,6 +25,11 @@ pub struct Policy {
     pub lane_patience: Duration,
     /// Deliveries that may wait; beyond it the oldest of the least urgent are suppressed.
     pub max_backlog: u64,
+    /// What stands for the text of a message of which none was saved: written with the claim, and
+    /// frozen in the text's place once an attempt may have arrived. For texts that can be made again
+    /// word for word; few different ones, since each is kept for ever. `None`: a message without a
+    /// saved text has none to be repeated.
+    pub form: Option<Arc<str>>,
 }
 
 /// When and how deliveries are gathered into a digest.
@@ -45,6 +51,7 @@ impl Default for Policy {
             digest: None,
             lane_patience: Duration::MAX,
             max_backlog: u64::MAX,
+            form: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use herald_model::event::Level;
 use herald_model::{Item, Link, Markup};
 
-use super::facts::{self, Facts, Setting};
+use super::facts::{self, Facts, Row, Setting};
 use super::{html, words};
 
 /// The events of a message, each with all subscriptions that want it, and how they are told.
@@ -69,10 +69,11 @@ impl<'a> Told<'a> {
     fn facts(&self) -> impl Iterator<Item = (Level, Facts)> {
         self.entries.iter().map(|entry| {
             let mut facts = facts::facts(entry.item, &entry.subscriptions, self.setting);
+            facts.line = printable(&facts.line);
             facts.headline = printable(&facts.headline);
             facts.meaning = facts.meaning.as_deref().map(printable);
-            for (_, value) in &mut facts.rows {
-                *value = printable(value);
+            for row in &mut facts.rows {
+                row.value = printable(&row.value);
             }
             (entry.item.event.level, facts)
         })
@@ -83,6 +84,11 @@ impl<'a> Told<'a> {
         if self.entries.len() > 1 {
             out.push_str(&self.title);
             out.push_str("\n\n");
+            // First what there is, at a glance; then each in full.
+            for (level, facts) in self.facts() {
+                out.push_str(&format!("{level} {}\n", facts.line));
+            }
+            out.push('\n');
         }
         for (index, (level, facts)) in self.facts().enumerate() {
             if index > 0 {
@@ -94,14 +100,15 @@ impl<'a> Told<'a> {
                 out.push('\n');
             }
             out.push('\n');
-            let labels = facts.rows.iter().map(|(label, _)| columns(label));
+            let labels = facts.rows.iter().map(|row| columns(row.label));
             let width = labels.max().unwrap_or(0);
-            for (label, value) in &facts.rows {
+            for Row { label, value, .. } in &facts.rows {
                 let pad = " ".repeat(width - columns(label) + 2);
                 out.push_str(&format!("{label}{pad}{value}\n"));
             }
             if let Some(link) = &facts.link {
-                out.push_str(&format!("\n{link}\n"));
+                let open = words::open_in_console(self.setting.language);
+                out.push_str(&format!("\n{open}\n{link}\n"));
             }
         }
         out
@@ -119,12 +126,13 @@ impl<'a> Told<'a> {
             if let Some(meaning) = &facts.meaning {
                 out.push_str(&format!("{}\n\n", escape(meaning)));
             }
-            for (label, value) in &facts.rows {
+            for Row { label, value, .. } in &facts.rows {
                 out.push_str(&format!("- **{label}**: {}\n", escape(value)));
             }
             out.push('\n');
             if let Some(link) = &facts.link {
-                out.push_str(&format!("[{link}]({link})\n\n"));
+                let open = words::open_in_console(self.setting.language);
+                out.push_str(&format!("[{open}]({link})\n\n"));
             }
         }
         out.truncate(out.trim_end().len());

@@ -25,28 +25,35 @@ pub struct Setting {
 
 /// One event, told.
 pub(super) struct Facts {
+    /// All of it on one line.
+    pub(super) line: String,
     pub(super) headline: String,
     pub(super) meaning: Option<String>,
-    pub(super) rows: Vec<(&'static str, String)>,
+    pub(super) rows: Vec<Row>,
     pub(super) link: Option<String>,
+}
+
+/// One fact.
+pub(super) struct Row {
+    pub(super) label: &'static str,
+    pub(super) value: String,
+    /// Whether it is what somebody looks for first.
+    pub(super) is_main: bool,
 }
 
 /// `[WARN] AttachNetworkInterface failed: eni-… (cn-hangzhou)`.
 pub(super) fn title(event: &Event, setting: &Setting) -> String {
+    one_line(&format!("[{}] {}", event.level, line(event, setting)))
+}
+
+/// The same without the level.
+pub(super) fn line(event: &Event, setting: &Setting) -> String {
     let what = headline(event, setting.language);
     let about = match &event.eni {
         Some(eni) => eni.id.as_str(),
         None => short_resource(event),
     };
-    let mut title = format!("[{}] {what}", event.level);
-    if !about.is_empty() {
-        title.push_str(": ");
-        title.push_str(about);
-    }
-    if !event.region_id.is_empty() {
-        title = format!("{title} ({})", event.region_id);
-    }
-    one_line(&title)
+    words::line(&what, about, &event.region_id, setting.language)
 }
 
 /// One line without control characters, cut to the longest title.
@@ -93,15 +100,24 @@ fn short_resource(event: &Event) -> &str {
 pub(super) fn facts(item: &Item, subscriptions: &[&str], setting: &Setting) -> Facts {
     let event = &item.event;
     let language = setting.language;
+    let headline = headline(event, language);
     let mut rows = Vec::new();
     let mut row = |label: Label, value: &str| {
         if !value.is_empty() {
-            rows.push((label.word(language), cut(value, VALUE_MAX)));
+            rows.push(Row {
+                label: label.word(language),
+                value: cut(value, VALUE_MAX),
+                is_main: label.is_main(),
+            });
         }
     };
     if let Some(eni) = &event.eni {
         row(Label::Eni, &eni.id);
         row(Label::Status, eni.status.as_str());
+        // Where the headline says it in other words.
+        if !headline.contains(eni.operation.as_str()) {
+            row(Label::Operation, eni.operation.as_str());
+        }
     } else {
         row(
             Label::Resource,
@@ -122,7 +138,8 @@ pub(super) fn facts(item: &Item, subscriptions: &[&str], setting: &Setting) -> F
     row(Label::Subscription, &subscriptions.join(", "));
     row(Label::Event, &event.id.to_string());
     Facts {
-        headline: headline(event, language),
+        line: one_line(&line(event, setting)),
+        headline,
         meaning: event
             .eni
             .as_ref()

@@ -1,12 +1,13 @@
 //! The built-in text as HTML: the same words as the plain one, in tables that mail programs leave
 //! alone. It holds no script and nothing that would be fetched, and names no colour of text or page
-//! but in the band of the level, so that dark modes can turn it over.
+//! but in the bands of levels and on buttons, so that dark modes can turn it over.
 
 use askama::Template as _;
 use herald_model::Language;
 use herald_model::event::Level;
 
-use super::facts::Facts;
+use super::facts::{Facts, Row};
+use super::words;
 
 #[derive(askama::Template)]
 #[template(path = "mail.html")]
@@ -15,15 +16,18 @@ struct Page<'a> {
     title: &'a str,
     notes: &'a [String],
     entries: Vec<Entry>,
+    /// On the button that opens an event in the console.
+    open: &'static str,
 }
 
 /// One event.
 struct Entry {
     level: &'static str,
     colour: &'static str,
+    line: String,
     headline: String,
     meaning: Option<String>,
-    rows: Vec<(&'static str, String)>,
+    rows: Vec<Row>,
     link: Option<String>,
 }
 
@@ -37,6 +41,7 @@ pub(super) fn page(
     let entries = told.map(|(level, facts)| Entry {
         level: level.as_str(),
         colour: colour(level),
+        line: facts.line,
         headline: facts.headline,
         meaning: facts.meaning,
         rows: facts.rows,
@@ -47,6 +52,7 @@ pub(super) fn page(
         title,
         notes,
         entries: entries.collect(),
+        open: words::open_in_console(language),
     };
     // It is written to memory, which does not fail.
     page.render().unwrap_or_default()

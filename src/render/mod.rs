@@ -8,6 +8,7 @@ use herald_model::{Item, Markup, MessageId, Rendered, Sink};
 mod builtin;
 mod facts;
 mod html;
+mod json;
 mod probe;
 mod template;
 mod trial;
@@ -54,6 +55,7 @@ pub fn render(
         _ => None,
     });
     let mut text = text.unwrap_or_else(|| told.text(markup));
+    let failure = (!failed.is_empty()).then(|| failed.join(" "));
     for note in failed {
         let note = match markup {
             Markup::DingTalk => herald_sinks::dingtalk::escape(&note),
@@ -66,6 +68,30 @@ pub fn render(
         text,
         html,
         body: body.or_else(|| sink.body(message, items)),
+        form: None,
         link: told.link().filter(|_| markup == Markup::DingTalk),
+        failure,
+    }
+}
+
+/// The text of a message that is nothing but a body in a form of its sink's; `None` where the sink
+/// does not know the form.
+pub fn in_form(
+    sink: &dyn Sink,
+    form: &str,
+    message: MessageId,
+    items: &[Item],
+) -> Option<Rendered> {
+    Some(Rendered {
+        body: Some(sink.body_in(form, message, items)?),
+        ..form_alone(form)
+    })
+}
+
+/// What is stored for such a message.
+pub fn form_alone(form: &str) -> Rendered {
+    Rendered {
+        form: Some(form.to_owned()),
+        ..Rendered::default()
     }
 }

@@ -28,6 +28,8 @@ pub fn probe(sink: &str, who: &str, markup: Markup, setting: &Setting) -> Render
         text,
         html: None,
         body: None,
+        form: None,
         link: None,
+        failure: None,
     }
 }

@@ -6,11 +6,12 @@ use std::io;
 use std::sync::Arc;
 
 use herald_model::{Event, Item};
-use herald_rules::json::{self, Limits};
+use herald_rules::json::{Limits, Value as Json, parse};
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context};
 
 use super::facts::Setting;
+use super::json;
 
 /// Steps one rendering may take. Chosen: a digest of a thousand items takes a tenth of it.
 const FUEL: u64 = 500_000;
@@ -28,7 +29,7 @@ pub enum Part {
     Text,
     /// The same as HTML; values are escaped for it.
     Html,
-    /// The exact body, for kinds that send one.
+    /// The exact body, for kinds that send one: JSON, in which each value is written as JSON.
     Body,
 }
 
@@ -106,6 +107,11 @@ pub(super) struct Context<'a> {
 }
 
 impl Templates {
+    /// Whether there are any.
+    pub fn any(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// Compiles the parts that are there.
     ///
     /// # Errors
@@ -146,6 +152,8 @@ impl Templates {
         part: Part,
         context: &Context<'_>,
     ) -> Option<Result<String, TemplateError>> {
+        // Asking the library for what is not there costs a formatted error.
+        self.sources.get(&part)?;
         let template = self.environment.get_template(part.key()).ok()?;
         Some(rendered(part, &template, context).map_err(|(error, _)| error))
     }
@@ -159,14 +167,35 @@ pub(super) fn rendered(
     context: &Context<'_>,
 ) -> Result<String, (TemplateError, Option<ErrorKind>)> {
     let mut out = Bounded(Vec::new());
-    match template.render_captured_to(context.value(), &mut out) {
-        Ok(_) => Ok(String::from_utf8_lossy(&out.0).into_owned()),
+    match template.render_captured_to(context.value(part), &mut out) {
+        Ok(_) => {
+            let text = String::from_utf8_lossy(&out.0).into_owned();
+            match part {
+                Part::Body => sound_body(text).map_err(|error| (error, None)),
+                Part::Title | Part::Text | Part::Html => Ok(text),
+            }
+        }
         Err(_) if out.0.len() >= OUTPUT_MAX => {
             let what = format!("the text is longer than {OUTPUT_MAX} bytes");
             let (part, line) = (part.key(), 0);
             Err((TemplateError { part, line, what }, None))
         }
         Err(error) => Err((TemplateError::of(part, &error), Some(error.kind()))),
+    }
+}
+
+/// Takes a body that is JSON.
+fn sound_body(text: String) -> Result<String, TemplateError> {
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(TemplateError {
+            part: Part::Body.key(),
+            line: 0,
+            what: format!(
+                "what it makes is no JSON ({error}); values are written as JSON, quotes and all, \
+                 so `{{{{ … }}}}` stands without quotes around it"
+            ),
+        }),
     }
 }
 
@@ -177,8 +206,11 @@ pub(super) fn environment() -> Environment<'static> {
     environment.set_fuel(Some(FUEL));
     environment.set_auto_escape_callback(|name| match name {
         "html" => AutoEscape::Html,
+        "body" => AutoEscape::Json,
         _ => AutoEscape::None,
     });
+    environment.set_formatter(json::print);
+    environment.add_filter("tojson", |value: Value| json::tojson(&value));
     environment.add_filter("markdown", |text: String| {
         herald_sinks::dingtalk::escape(&text)
     });
@@ -186,8 +218,9 @@ pub(super) fn environment() -> Environment<'static> {
 }
 
 impl Context<'_> {
-    fn value(&self) -> Value {
-        let events: Vec<Value> = self.items.iter().map(|item| event(&item.event)).collect();
+    fn value(&self, part: Part) -> Value {
+        let event = |item: &Item| event(&item.event, part);
+        let events: Vec<Value> = self.items.iter().map(event).collect();
         let first = self.items.first();
         context! {
             event => events.first().cloned(),
@@ -200,15 +233,15 @@ impl Context<'_> {
 }
 
 /// The canonical form, with Herald's id as `herald_id`.
-fn event(event: &Event) -> Value {
+fn event(event: &Event, part: Part) -> Value {
     let limits = Limits {
         depth_max: Limits::DEPTH_CEILING,
     };
-    let parsed = json::parse(event.text.as_bytes(), limits);
+    let parsed = parse(event.text.as_bytes(), limits);
     let mut members: BTreeMap<String, Value> = match parsed.map(|parsed| parsed.value) {
-        Ok(json::Value::Object(object)) => object
+        Ok(Json::Object(object)) => object
             .iter()
-            .map(|(key, value)| (key.to_owned(), convert(value)))
+            .map(|(key, value)| (key.to_owned(), convert(value, part)))
             .collect(),
         _ => BTreeMap::new(),
     };
@@ -216,21 +249,22 @@ fn event(event: &Event) -> Value {
     Value::from_pairs(members)
 }
 
-fn convert(value: &json::Value) -> Value {
+fn convert(value: &Json, part: Part) -> Value {
     match value {
-        json::Value::Null => Value::from(()),
-        json::Value::Bool(truth) => Value::from(*truth),
+        Json::Null => Value::from(()),
+        Json::Bool(truth) => Value::from(*truth),
         // A number that no integer holds stays the sender's text: a float would change it.
-        json::Value::Number(number) => match number.as_i64() {
-            Some(integer) => Value::from(integer),
-            None => Value::from(number.as_str()),
+        Json::Number(number) => match (number.as_i64(), part) {
+            (Some(integer), _) if integer.to_string() == number.as_str() => Value::from(integer),
+            (_, Part::Body) => json::number(number),
+            (_, Part::Title | Part::Text | Part::Html) => Value::from(number.as_str()),
         },
-        json::Value::String(text) => Value::from(text.as_str()),
-        json::Value::Array(elements) => elements.iter().map(convert).collect(),
-        json::Value::Object(object) => Value::from_pairs(
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(elements) => elements.iter().map(|one| convert(one, part)).collect(),
+        Json::Object(object) => Value::from_pairs(
             object
                 .iter()
-                .map(|(key, value)| (key.to_owned(), convert(value))),
+                .map(|(key, value)| (key.to_owned(), convert(value, part))),
         ),
     }
 }

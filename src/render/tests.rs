@@ -95,6 +95,7 @@ Request       r-1
 Subscription  ops
 Event         evt_00000000000000000000000000000001
 
+Open in the console
 http://localhost:8470/events/evt_00000000000000000000000000000001
 "
     );
@@ -110,7 +111,7 @@ fn and_in_chinese() {
     );
     assert_eq!(
         rendered.title,
-        "[WARN] AttachNetworkInterface 失败: eni-1 (cn-hangzhou)"
+        "[WARN] 绑定弹性网卡失败：eni-1（cn-hangzhou）"
     );
     assert!(
         rendered
@@ -118,6 +119,7 @@ fn and_in_chinese() {
             .contains("网卡未能绑定，已回到 Available（可用）状态。")
     );
     assert!(rendered.text.contains("弹性网卡  eni-1\n"));
+    assert!(rendered.text.contains("操作      AttachNetworkInterface\n"));
 }
 
 #[test]
@@ -136,7 +138,16 @@ fn several_events_read_as_a_list_with_a_summary() {
     assert!(
         rendered
             .text
-            .starts_with("2 events: 1 CRITICAL, 1 WARN\n\n[CRITICAL] ")
+            .starts_with("2 events: 1 CRITICAL, 1 WARN\n\nCRITICAL ECS Instance:Sy*stem")
+    );
+    let (overview, each) = rendered.text.split_once("\n\n[CRITICAL] ").unwrap();
+    assert!(
+        overview.ends_with("\nWARN AttachNetworkInterface failed: eni-1 (cn-hangzhou)"),
+        "{overview}"
+    );
+    assert!(
+        each.contains("\n[WARN] AttachNetworkInterface failed\n"),
+        "{each}"
     );
 }
 
@@ -235,4 +246,86 @@ fn a_template_that_does_not_compile_is_named_with_its_line() {
     let errors = Templates::compile(sources).unwrap_err();
     assert_eq!(errors[0].0, Part::Body);
     assert_eq!(errors[0].1.line, 2);
+}
+
+/// The body that a template makes of an event with this content.
+fn body_of(template: &str, content: &str) -> Rendered {
+    let event = FAILED.replace(r#""requestId":"r-1""#, content);
+    let templates =
+        Templates::compile(BTreeMap::from([(Part::Body, template.to_owned())])).unwrap();
+    let items = [item(&event, 1, "ops \"&\" audit")];
+    shown(&items, Markup::Body, Language::En, &templates)
+}
+
+#[test]
+fn values_in_a_body_are_serialised() {
+    let hostile = r#""requestId":"\",\"admin\":true,\"x\":\"</script>\u0000 中","n":1.10000000000000000001,"big":12345678901234567890,"list":[1e2,-0,{"b":null,"a":true}]"#;
+    for (template, expected) in [
+        (
+            r#"{"request": {{ event.content.requestId }}}"#,
+            r#"{"request": "\",\"admin\":true,\"x\":\"</script>\u0000 中"}"#,
+        ),
+        ("{{ event.content.n }}", "1.10000000000000000001"),
+        ("{{ event.content.big }}", "12345678901234567890"),
+        (
+            "{{ event.content.list }}",
+            r#"[1e2,-0,{"a":true,"b":null}]"#,
+        ),
+        (
+            "{{ event.content.list | tojson }}",
+            r#"[1e2,-0,{"a":true,"b":null}]"#,
+        ),
+        (
+            r#"{{ "ENI " ~ event.content.eniId ~ " in " ~ event.regionId }}"#,
+            r#""ENI eni-1 in cn-hangzhou""#,
+        ),
+        ("{{ subscription.name }}", r#""ops \"&\" audit""#),
+        (
+            "[{% for one in events %}{{ one.content.n }}{% if not loop.last %},{% endif %}{% endfor %}]",
+            "[1.10000000000000000001]",
+        ),
+        ("[{{ none }}, {{ true }}, {{ 1.5 }}]", "[null, true, 1.5]"),
+    ] {
+        let rendered = body_of(template, hostile);
+        assert_eq!(rendered.failure, None, "{template}");
+        assert_eq!(rendered.body.as_deref(), Some(expected), "{template}");
+        assert!(serde_json::from_str::<serde_json::Value>(expected).is_ok());
+    }
+    let whole = body_of("{{ event.content }}", hostile).body.unwrap();
+    let whole: serde_json::Value = serde_json::from_str(&whole).unwrap();
+    assert_eq!(whole["eniId"], "eni-1");
+}
+
+#[test]
+fn a_body_that_is_no_json_is_not_sent() {
+    for template in [
+        r#"{"eni": "{{ event.content.eniId }}"}"#,
+        "eni={{ event.content.eniId }}",
+        "{{ event.content.nothing }}",
+    ] {
+        let rendered = body_of(template, r#""requestId":"r-1""#);
+        // The kind's own body, which this one has not.
+        assert_eq!(rendered.body, None);
+        let failure = rendered.failure.unwrap();
+        assert!(failure.contains("The template failed"), "{failure}");
+    }
+    let why = try_out(Part::Body, r#"{"eni": "{{ event.content.eniId }}"}"#).unwrap_err();
+    assert_eq!(
+        why.what,
+        "what it makes is no JSON (expected `,` or `}` at line 1 column 11); values are written as \
+         JSON, quotes and all, so `{{ … }}` stands without quotes around it"
+    );
+    assert!(try_out(Part::Body, r#"{"eni": {{ event.content.nothing }}}"#).is_ok());
+}
+
+#[test]
+fn the_example_on_the_page_of_callbacks_makes_json() {
+    let page = include_str!("../../sinks/callback/README.md");
+    let (_, rest) = page.split_once("body = '''\n").unwrap();
+    let (template, _) = rest.split_once("'''").unwrap();
+    let tried = try_out(Part::Body, template).unwrap();
+    assert_eq!(tried.fails, None);
+    let body = body_of(template, r#""requestId":"r-1""#).body.unwrap();
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["summary"], "AttachNetworkInterface of eni-1: failed");
 }

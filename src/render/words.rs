@@ -8,6 +8,7 @@ use herald_model::event::{Eni, EniOperation, EniStatus};
 pub(super) enum Label {
     Eni,
     Status,
+    Operation,
     Resource,
     Region,
     Account,
@@ -19,12 +20,19 @@ pub(super) enum Label {
 }
 
 impl Label {
+    /// Whether it is what somebody looks for first.
+    pub(super) fn is_main(self) -> bool {
+        matches!(self, Self::Eni | Self::Status | Self::Resource)
+    }
+
     pub(super) fn word(self, language: Language) -> &'static str {
         match (self, language) {
             (Self::Eni, Language::En) => "ENI",
             (Self::Eni, Language::Zh) => "弹性网卡",
             (Self::Status, Language::En) => "Status",
             (Self::Status, Language::Zh) => "状态",
+            (Self::Operation, Language::En) => "Operation",
+            (Self::Operation, Language::Zh) => "操作",
             (Self::Resource, Language::En) => "Resource",
             (Self::Resource, Language::Zh) => "资源",
             (Self::Region, Language::En) => "Region",
@@ -45,15 +53,44 @@ impl Label {
     }
 }
 
-/// `AttachNetworkInterface failed`.
+/// `AttachNetworkInterface failed`; in Chinese the words of the ECS console, `绑定弹性网卡失败`.
 pub(super) fn headline(eni: &Eni, language: Language) -> String {
-    let result = match (eni.result.is_success(), language) {
-        (true, Language::En) => "succeeded",
-        (false, Language::En) => "failed",
-        (true, Language::Zh) => "成功",
-        (false, Language::Zh) => "失败",
+    let done = eni.result.is_success();
+    match language {
+        Language::En => {
+            let result = if done { "succeeded" } else { "failed" };
+            format!("{} {result}", eni.operation)
+        }
+        Language::Zh => {
+            let result = if done { "成功" } else { "失败" };
+            match &eni.operation {
+                EniOperation::Create => format!("创建弹性网卡{result}"),
+                EniOperation::Attach => format!("绑定弹性网卡{result}"),
+                EniOperation::Detach => format!("解绑弹性网卡{result}"),
+                EniOperation::Delete => format!("删除弹性网卡{result}"),
+                EniOperation::Other(other) => format!("{other} {result}"),
+            }
+        }
+    }
+}
+
+/// What happened to what and where, on one line.
+pub(super) fn line(what: &str, about: &str, region: &str, language: Language) -> String {
+    let (colon, open, close) = match language {
+        Language::En => (": ", " (", ")"),
+        Language::Zh => ("：", "（", "）"),
     };
-    format!("{} {result}", eni.operation)
+    let mut line = what.to_owned();
+    if !about.is_empty() {
+        line.push_str(colon);
+        line.push_str(about);
+    }
+    if !region.is_empty() {
+        line.push_str(open);
+        line.push_str(region);
+        line.push_str(close);
+    }
+    line
 }
 
 /// What the result means for whoever reads it; `None` for an operation Herald does not know. The

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use herald::journal::sqlite::{SqliteJournal, WAL_BYTES_MAX};
 use herald::journal::{
-    DeliveryFilter, Error, EventFilter, Journal, Look, Next, Recorded, SettledItem, Settlement,
+    Bounds, DeliveryFilter, Entry, Error, EventFilter, Journal, Look, Next, Recorded, RefusedEntry,
+    RefusedFilter, SettledItem, Settlement,
 };
 use herald_model::{DeliveryState, EventId, Signal};
 use uuid::Uuid;
@@ -213,6 +214,80 @@ async fn a_newer_schema_is_refused() {
     drop(conn);
     let why = refused(engine.path());
     assert!(matches!(why, Error::TooNew { found: 999, .. }), "{why}");
+}
+
+/// A journal as version 1 of the schema left it: an event, its delivery that waits, and a body that
+/// was refused.
+const OF_VERSION_1: &str = r#"
+    PRAGMA application_id = 0x48524c44;
+    INSERT INTO name VALUES (1, 'mail'), (2, 'hook'), (3, 'cloudmonitor');
+    INSERT INTO subscription VALUES (1, 'first', '{"name":"first"}');
+    INSERT INTO generation VALUES (1, 1800000000000);
+    INSERT INTO in_force VALUES (1, 1, 0, 1, NULL);
+    INSERT INTO event VALUES (1, zeroblob(15) || x'07', 1800000000000, 3, 1, 0, 1, 1, NULL, '[1]',
+        '{"ver":"1.0","id":"S7"}', NULL);
+    UPDATE event SET id = CAST(id AS BLOB);
+    INSERT INTO delivery VALUES (1, 1, 1, 1, 2, NULL, 1800086400000);
+    INSERT INTO lane (head, sink, level, due, phase, expires)
+        VALUES (1, 1, 2, 1800000000000, 0, 1800086400000);
+    INSERT INTO backlog VALUES (1, 1);
+    INSERT INTO refused VALUES (4, 1800000000000, 3, 'not JSON', NULL);
+    UPDATE counter SET events = 1, planned = 1, pending = 1, next_event = 2, next_delivery = 2;
+    PRAGMA user_version = 1;
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_schema_is_carried_forward_and_goes_on() {
+    let mut engine = Sqlite::new();
+    engine.stop();
+    for end in ["", "-wal", "-shm", ".index"] {
+        let _ = std::fs::remove_file(beside(&engine.path(), end));
+    }
+    let conn = rusqlite::Connection::open(engine.path()).unwrap();
+    conn.execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    let schema = include_str!("../../src/journal/sqlite/schema/1.sql");
+    conn.execute_batch(schema).unwrap();
+    conn.execute_batch(OF_VERSION_1).unwrap();
+    drop(conn);
+
+    engine.restart(start()).await;
+    let world = World::new(&mut engine).await;
+    world.journal().bound(Bounds {
+        max_size: 1 << 30,
+        refused: 2,
+    });
+    world.conserves().await;
+    let rows = world.journal().refused(RefusedFilter::default()).await;
+    let rows = rows.unwrap().rows;
+    assert_eq!((rows.len(), &*rows[0].reason), (1, "not JSON"));
+    let entry = |n: u64| {
+        Entry::Refused(Box::new(RefusedEntry {
+            at: world.now,
+            source: Arc::from("cloudmonitor"),
+            reason: format!("no. {n}"),
+            form: "events lines".to_owned(),
+            bytes: n,
+            body: Some(vec![1]),
+        }))
+    };
+    let entries = vec![entry(1), entry(2)];
+    world.journal().record(entries).await.unwrap();
+    let rows = world.journal().refused(RefusedFilter::default()).await;
+    let reasons: Vec<_> = rows
+        .unwrap()
+        .rows
+        .into_iter()
+        .map(|row| row.reason)
+        .collect();
+    assert_eq!(reasons, ["no. 2", "no. 1"], "the old one counts");
+    let claimed = world.claim_one(MAIL).await;
+    assert_eq!(
+        claimed.items[0].event,
+        EventId::from_uuid(Uuid::from_u128(7))
+    );
+    world.deliver(&claimed).await;
+    let recorded = world.record(vec![world.event(9)]).await;
+    assert!(accepted(&recorded[0]));
 }
 
 #[test]

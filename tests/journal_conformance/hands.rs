@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herald::journal::{
     Cancel, Cancelled, Claimed, DeliveryFilter, DeliveryNo, DeliveryRow, Expire, Hand, HandVerb,
-    Next, Paused, Replay, STEP_MAX, Saved, SinkState,
+    Next, Paused, Policy, Replay, STEP_MAX, Saved, SinkState,
 };
 use herald_model::{DeliveryState, Outcome, Phase, Signal};
 
@@ -155,6 +155,24 @@ pub(crate) async fn a_replay_after_an_unknown_sends_the_same_words(engine: &mut 
     replay(&world).await;
     let mended = world.claim_one(MAIL).await;
     assert_eq!(mended.frozen, None, "what never arrived is written anew");
+}
+
+pub(crate) async fn a_replay_after_an_unknown_keeps_the_form(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    world.policies[MAIL] = Arc::new(Policy {
+        form: Some("a form".into()),
+        ..Policy::default()
+    });
+    world.record(vec![world.event(1).by_mail()]).await;
+    let claimed = world.claim_one(MAIL).await;
+    let next = Next::Dead("given up".to_owned());
+    world
+        .settle(&claimed, Outcome::unknown("timed out"), next)
+        .await;
+    world.policies[MAIL] = Arc::default();
+    replay(&world).await;
+    let claimed = world.claim_one(MAIL).await;
+    assert_eq!(claimed.frozen.as_deref(), Some("a form"));
 }
 
 pub(crate) async fn a_replay_joins_no_lane(engine: &mut dyn Engine) {

@@ -18,7 +18,9 @@ mod limits;
 mod looking;
 mod messages;
 mod recording;
+mod refused;
 mod retention;
+mod room;
 mod settling;
 mod world;
 
@@ -53,6 +55,7 @@ suite! {
         two_conflicting_events_are_both_known,
         a_batch_with_an_unknown_sink_writes_nothing,
         a_result_that_triggers_nothing_is_noted,
+        a_bookmark_is_written_with_its_batch_or_not_at_all,
         nothing_recorded_is_nothing;
     lanes:
         a_lane_keeps_the_order_of_commits,
@@ -106,6 +109,9 @@ suite! {
         waiting_for_a_permit_is_not_counted,
         text_is_made_anew_until_it_may_have_arrived,
         text_is_frozen_by_an_unknown_outcome,
+        a_form_is_frozen_where_no_text_was_saved,
+        a_form_is_frozen_by_a_crash,
+        a_saved_text_stands_before_a_form,
         text_is_frozen_once_it_partly_arrived,
         progress_survives_attempts_and_restarts,
         saving_without_a_claim_is_stale,
@@ -130,6 +136,7 @@ suite! {
         a_replay_of_what_arrived_has_a_new_key,
         a_replay_goes_on_where_it_stopped,
         a_replay_after_an_unknown_sends_the_same_words,
+        a_replay_after_an_unknown_keeps_the_form,
         a_replay_joins_no_lane,
         a_replay_has_its_time_anew,
         a_second_replay_has_no_more_time_than_the_first,
@@ -157,4 +164,19 @@ suite! {
         what_was_passed_over_is_removed_later,
         identities_outlive_their_window_only_until_swept,
         numbers_are_never_given_twice;
+    room:
+        at_its_bound_only_intake_is_refused,
+        finished_events_go_before_anything_is_refused,
+        a_sink_that_is_gone_does_not_stop_intake,
+        warnings_are_kept_and_intake_waits,
+        a_repeat_of_what_waits_is_known_after_room_was_made,
+        operations_go_in_their_turn,
+        a_bound_can_be_raised;
+    refused:
+        a_refused_body_is_kept_and_found,
+        the_oldest_of_a_source_goes_first,
+        large_bodies_take_a_share_at_most,
+        where_room_is_scarce_no_refused_body_is_kept,
+        what_was_taken_leaves_and_who_asked_is_noted,
+        refused_bodies_are_kept_no_longer_than_events;
 }

@@ -169,6 +169,37 @@ pub(crate) async fn a_result_that_triggers_nothing_is_noted(engine: &mut dyn Eng
     assert_eq!(world.totals().await.events, 0);
 }
 
+pub(crate) async fn a_bookmark_is_written_with_its_batch_or_not_at_all(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let bookmark = |text: &str| Entry::Bookmark {
+        source: Arc::from("tail"),
+        text: text.to_owned(),
+    };
+    let read =
+        async |world: &World<'_>, source: &str| world.journal().bookmark(source).await.unwrap();
+    assert_eq!(read(&world, "tail").await, None);
+    let batch = vec![world.event(1).entry(), bookmark("one")];
+    let recorded = world.journal().record(batch).await.unwrap();
+    assert!(accepted(&recorded[0]));
+    assert_eq!(recorded[1], Recorded::Noted);
+    assert_eq!(read(&world, "tail").await.as_deref(), Some("one"));
+
+    let mut bad = world.event(2);
+    bad.0.deliveries[1].sink = SinkNo(99);
+    let batch = vec![bookmark("two"), bad.entry()];
+    assert!(world.journal().record(batch).await.is_err());
+    assert_eq!(read(&world, "tail").await.as_deref(), Some("one"));
+
+    world
+        .journal()
+        .record(vec![bookmark("three")])
+        .await
+        .unwrap();
+    world.restart().await;
+    assert_eq!(read(&world, "tail").await.as_deref(), Some("three"));
+    assert_eq!(read(&world, "other").await, None);
+}
+
 pub(crate) async fn nothing_recorded_is_nothing(engine: &mut dyn Engine) {
     let world = World::new(engine).await;
     assert_eq!(world.record(Vec::new()).await, []);

@@ -1,8 +1,9 @@
 //! `save`, `settle`, `wait`: what becomes of a claim, and what a crash makes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use herald::journal::{Error, KILLS_MAX, Next, Saved, Settled};
+use herald::journal::{Error, KILLS_MAX, Next, Policy, Saved, Settled};
 use herald_model::{DeliveryState, Outcome, Phase};
 
 use crate::engine::Engine;
@@ -182,6 +183,64 @@ pub(crate) async fn text_is_frozen_by_an_unknown_outcome(engine: &mut dyn Engine
     let third = world.claim_one(MAIL).await;
     assert_eq!(third.frozen.as_deref(), Some("sent"), "for good");
     assert_eq!(third.message, claimed.message);
+}
+
+/// The same world; the bodies of the sink are of this form.
+async fn in_form<'e>(engine: &'e mut dyn Engine, form: &str) -> World<'e> {
+    let mut world = one(engine).await;
+    world.policies[MAIL] = of_form(form);
+    world
+}
+
+fn of_form(form: &str) -> Arc<Policy> {
+    Arc::new(Policy {
+        form: Some(form.into()),
+        ..Policy::default()
+    })
+}
+
+pub(crate) async fn a_form_is_frozen_where_no_text_was_saved(engine: &mut dyn Engine) {
+    let mut world = in_form(engine, "first form").await;
+    let refused = world.claim_one(MAIL).await;
+    assert_eq!(refused.frozen, None);
+    world.again(&refused, Duration::ZERO).await;
+    world.policies[MAIL] = of_form("second form");
+    let unknown = world.claim_one(MAIL).await;
+    assert_eq!(unknown.frozen, None, "a refusal freezes nothing");
+    let next = Next::Again(world.now);
+    world
+        .settle(&unknown, Outcome::unknown("timed out"), next)
+        .await;
+    world.policies[MAIL] = of_form("third form");
+    world.restart().await;
+    let third = world.claim_one(MAIL).await;
+    assert_eq!(third.frozen.as_deref(), Some("second form"));
+    assert_eq!(third.message, refused.message);
+    world.again(&third, Duration::ZERO).await;
+    let fourth = world.claim_one(MAIL).await;
+    assert_eq!(fourth.frozen.as_deref(), Some("second form"), "for good");
+    world.deliver(&fourth).await;
+    world.conserves().await;
+}
+
+pub(crate) async fn a_form_is_frozen_by_a_crash(engine: &mut dyn Engine) {
+    let mut world = in_form(engine, "first form").await;
+    let claimed = world.claim_one(MAIL).await;
+    world.restart().await;
+    world.policies[MAIL] = Arc::default();
+    let second = world.claim_one(MAIL).await;
+    assert_eq!(second.frozen.as_deref(), Some("first form"));
+    assert_eq!(second.message, claimed.message);
+}
+
+pub(crate) async fn a_saved_text_stands_before_a_form(engine: &mut dyn Engine) {
+    let mut world = in_form(engine, "first form").await;
+    let claimed = world.claim_one(MAIL).await;
+    let saved = world.journal().save(claimed.attempt, text("sent")).await;
+    saved.unwrap();
+    world.restart().await;
+    let second = world.claim_one(MAIL).await;
+    assert_eq!(second.frozen.as_deref(), Some("sent"));
 }
 
 pub(crate) async fn text_is_frozen_once_it_partly_arrived(engine: &mut dyn Engine) {

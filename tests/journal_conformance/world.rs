@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use herald::journal::{
     AttemptNo, ClaimRequest, Claimed, Claims, DeliveryFilter, DeliveryRow, Entry, Error,
-    EventEntry, Generation, Identity, Journal, Next, Planned, Policy, Recorded, Room, Rules,
-    Settled, SettledItem, Settlement, SinkNo, Sweep, Swept, Totals,
+    EventEntry, Generation, Identity, Journal, Next, Planned, Policy, Pressure, Recorded, Room,
+    Rules, Settled, SettledItem, Settlement, SinkNo, Sweep, Swept, Totals,
 };
 use herald_model::event::Level;
 use herald_model::{Addressee, DeliveryState, Event, EventId, Outcome, Phase, Signal};
@@ -224,8 +224,23 @@ impl<'e> World<'e> {
                 keep,
                 dedup_window: DAY,
                 events_max,
+                pressure: Pressure::None,
             })
             .await
+    }
+
+    /// A step of a sweep that has to make room.
+    pub(crate) async fn make_room(&self, pressure: Pressure, events_max: u32) -> Swept {
+        let sweep = Sweep {
+            now: self.now,
+            keep: 30 * DAY,
+            dedup_window: DAY,
+            events_max,
+            pressure,
+        };
+        let swept = self.journal().sweep(sweep).await.unwrap();
+        self.conserves().await;
+        swept
     }
 
     pub(crate) async fn deliveries(&self, filter: DeliveryFilter) -> Vec<DeliveryRow> {

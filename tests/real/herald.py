@@ -11,6 +11,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -94,22 +95,32 @@ def failed_attach(number):
 
 
 class Herald:
-    """The built program, serving a configuration of its own in a folder of its own."""
+    """The built program, serving a configuration of its own in a folder of its own. `server` are
+    further lines of its [server], `sinks` further tables; every sink gets everything."""
 
-    def __init__(self, sinks, variables=None):
+    def __init__(self, sinks, variables=None, server=""):
         self.program = os.environ["HERALD"]
         self.sinks = sinks
+        self.server = server
+        self.listen = "127.0.0.1:0"
         self.variables = variables or {}
         self.log = []
+        self.context = None
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="herald-real-")
         names = ", ".join(f'"{name}"' for name in re.findall(r"^\[sink\.([\w-]+)\]", self.sinks, re.M))
         file = os.path.join(self.folder.name, "config.toml")
         with open(file, "w", encoding="utf-8") as config:
-            config.write('[server]\nlisten = "127.0.0.1:0"\ndrain = "5s"\n')
+            config.write(f'[server]\nlisten = "{self.listen}"\ndrain = "5s"\n{self.server}\n')
             config.write(self.sinks)
-            config.write(f'\n[[subscription]]\nname = "all"\nto = [{names}]\n')
+            if names:
+                config.write(f'\n[[subscription]]\nname = "all"\nto = [{names}]\n')
+        self._serve(file)
+        return self
+
+    def _serve(self, file):
+        begun = len(self.log)
         self.process = subprocess.Popen(
             [self.program, "serve", "-c", file],
             env={**os.environ, **self.variables, "NO_COLOR": "1"},
@@ -118,18 +129,28 @@ class Herald:
             text=True,
         )
         threading.Thread(target=self._read_log, daemon=True).start()
-        self.url = until("word of Herald that it listens", self._address)
-        return self
+        self.url = until("word of Herald that it listens", lambda: self._address(begun))
+
+    def restart(self):
+        """Ends it by SIGKILL and starts it again, at the same address in the same folder."""
+        self.process.kill()
+        self.process.wait()
+        file = os.path.join(self.folder.name, "config.toml")
+        with open(file, encoding="utf-8") as config:
+            text = config.read()
+        with open(file, "w", encoding="utf-8") as config:
+            config.write(text.replace('"127.0.0.1:0"', f'"{self.url.partition("//")[2]}"'))
+        self._serve(file)
 
     def _read_log(self):
         for line in self.process.stderr:
             self.log.append(line.rstrip())
 
-    def _address(self):
+    def _address(self, begun):
         if self.process.poll() is not None:
             raise Wrong("Herald did not start:\n" + "\n".join(self.log))
-        for line in self.log:
-            found = re.search(r"listening on (http://[\d.:]+)", line)
+        for line in self.log[begun:]:
+            found = re.search(r"listening on (https?://[\d.:]+)", line)
             if found:
                 return found[1]
 
@@ -151,12 +172,28 @@ class Herald:
         request = urllib.request.Request(
             self.url + path, data, {"content-type": "application/json"}
         )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context)]
+        opener = urllib.request.build_opener(*handlers)
         try:
             with opener.open(request, timeout=PATIENCE) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise Wrong(f"{path} answered {error.code}: {error.read().decode()}") from error
+
+    def text(self, path):
+        """What a GET answers, as text."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(self.url + path, timeout=PATIENCE) as answer:
+            return answer.read().decode()
+
+    def trust(self, authority):
+        """For `ask`, where Herald speaks HTTPS: a file with the authority of its certificate."""
+        self.context = ssl.create_default_context(cafile=authority)
+
+    def rss(self):
+        """Memory of the program, in KiB."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"^VmRSS:\s+(\d+) kB", status.read(), re.M)[1])
 
     def send(self, event):
         """Posts one event and gives Herald's id of it."""

@@ -21,7 +21,7 @@ const browser = await chromium.launch({
 });
 const seen = [];
 for (const file of files) {
-  for (const width of [320, 800]) {
+  for (const width of [320, 375, 800]) {
     for (const colorScheme of ["light", "dark"]) {
       const context = await browser.newContext({ viewport: { width, height: 700 }, colorScheme });
       const page = await context.newPage();
@@ -37,6 +37,7 @@ for (const file of files) {
         wide: document.documentElement.scrollWidth,
         text: document.body.innerText,
         scripts: document.scripts.length,
+        links: [...document.links].map((link) => link.href),
         // The contrast of the words of each band with it, by WCAG's formula.
         contrasts: [...document.querySelectorAll("td[bgcolor]")].map((band) => {
           const luminance = (colour) => {

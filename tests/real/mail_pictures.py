@@ -36,7 +36,7 @@ def body():
         )
         seen = json.loads(shown.stdout)
         pictures = len(list(pathlib.Path(folder).glob("*.png")))
-        check(pictures >= len(seen) == 4 * len(pages), "each in two widths, light and dark")
+        check(pictures >= len(seen) == 6 * len(pages), "each in three widths, light and dark")
     for one in seen:
         page = pathlib.Path(one["file"])
         what = f"{page.stem}, {one['width']} px, {one['colorScheme']}"
@@ -47,6 +47,10 @@ def body():
         plain = page.with_suffix(".txt").read_text(encoding="utf-8")
         # There the level stands in brackets.
         plain = re.sub(r"^\[(INFO|WARN|CRITICAL)\] ", r"\1 ", plain, flags=re.M)
+        # And there a link stands in full, which is a button here.
+        links = re.findall(r"^https?://\S+$", plain, flags=re.M)
+        check(links and one["links"] == links, f"{what}: its buttons lead where the plain text says")
+        plain = re.sub(r"^https?://\S+$", "", plain, flags=re.M)
         check(words(one["text"]) == words(plain), f"{what}: it says what the plain text says")
 
 

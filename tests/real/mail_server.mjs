@@ -1,6 +1,8 @@
-// A real SMTP server: STARTTLS with a given certificate, AUTH, and a verdict per recipient.
+// A real SMTP server: STARTTLS or TLS from the first byte with a given certificate, AUTH, and a
+// verdict per recipient.
 //
 // Prints one JSON document a line: `{"port"}` once it listens, then what happened in its order.
+// IMPLICIT_TLS and AUTH_METHODS choose which server it is.
 // Ends when its standard input does.
 
 import { readFileSync } from "node:fs";
@@ -18,11 +20,12 @@ const deferred = new Set();
 const server = new SMTPServer({
   key: readFileSync(process.env.TLS_KEY),
   cert: readFileSync(process.env.TLS_CERT),
-  authMethods: ["PLAIN", "LOGIN"],
+  secure: process.env.IMPLICIT_TLS === "1",
+  authMethods: (process.env.AUTH_METHODS || "PLAIN,LOGIN").split(","),
   logger: false,
   onAuth(auth, session, done) {
     const right = auth.username === "herald" && auth.password === process.env.SMTP_PASSWORD;
-    tell({ auth: auth.username, right, secure: session.secure });
+    tell({ auth: auth.username, method: auth.method, right, secure: session.secure });
     done(right ? null : refused(535, "5.7.8 authentication failed"), { user: auth.username });
   },
   onRcptTo(address, session, done) {

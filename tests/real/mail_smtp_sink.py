@@ -1,43 +1,22 @@
 """A mail reaches Debian's `smtp-sink` (of postfix): one envelope per recipient, sound headers."""
 
-import email
-import email.policy
-import os
-import pathlib
-import pwd
-import subprocess
-import tempfile
-
-from herald import Herald, check, failed_attach, free_port, main, until, wait_for_port
+from herald import Herald, check, failed_attach, main, until
+from smtp_sink import SmtpSink
 
 RECIPIENTS = ["ops@example.com", "oncall@example.org"]
 
 
 def body():
-    with tempfile.TemporaryDirectory(prefix="herald-real-") as folder:
-        command = [os.environ["SMTP_SINK"]]
-        if os.geteuid() == 0:
-            # It refuses to run as root; the dump must lie where the other user may write.
-            command += ["-u", "nobody"]
-            os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-        port = free_port()
-        # Each mail goes into a file of its own, with what the envelope said in front.
-        command += ["-d", "mail.", f"127.0.0.1:{port}", "16"]
-        sink = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL)
-        try:
-            wait_for_port(port)
-            deliver(port, pathlib.Path(folder))
-        finally:
-            sink.terminate()
-            sink.wait(10)
+    with SmtpSink() as sink:
+        deliver(sink)
 
 
-def deliver(port, folder):
+def deliver(sink):
     to = ", ".join(f'"{one}"' for one in RECIPIENTS)
     sinks = f"""
 [sink.mail]
 kind = "email"
-server = "127.0.0.1:{port}"
+server = "127.0.0.1:{sink.port}"
 tls = "none"
 from = "Herald <herald@example.com>"
 to = [{to}]
@@ -50,12 +29,11 @@ to = [{to}]
     check(True, "smtp-sink took the mail and Herald calls it delivered")
 
     def complete():
-        files = sorted(folder.glob("mail.*"))
-        return files if len(files) >= len(RECIPIENTS) else None
+        mails = sink.mails()
+        return mails if len(mails) >= len(RECIPIENTS) else None
 
-    files = until("file per recipient", complete)
-    check(len(files) == len(RECIPIENTS), f"{len(files)} mails for {len(RECIPIENTS)} recipients")
-    mails = [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+    mails = until("file per recipient", complete)
+    check(len(mails) == len(RECIPIENTS), f"{len(mails)} mails for {len(RECIPIENTS)} recipients")
     envelopes = [mail.get_all("X-Rcpt-Args") for mail in mails]
     check(all(len(to) == 1 for to in envelopes), "one recipient on each envelope")
     check(

@@ -37,14 +37,29 @@ pub const BODY_MAX: u64 = 1 << 20;
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Bounds of connections that nothing here runs into.
+pub const BOUNDS: door::Bounds = door::Bounds {
+    connections_max: 100,
+    header_max: 16_384,
+    header_timeout: PATIENCE,
+    idle_timeout: PATIENCE,
+};
+
 pub struct Router {
     pub address: std::net::SocketAddr,
     pub journal: Arc<MemoryJournal>,
+    /// What all bodies may take.
+    pub room: api::Room,
 }
 
 impl Router {
     /// Serves with `body_timeout`, and a source `cloud`.
     pub async fn start(body_timeout: Duration) -> Self {
+        Self::bounded(body_timeout, BOUNDS, 64 << 20).await
+    }
+
+    /// The same with these bounds of connections, and this many bytes for all bodies.
+    pub async fn bounded(body_timeout: Duration, bounds: door::Bounds, bodies_max: u64) -> Self {
         let journal = Arc::new(MemoryJournal::new());
         let rules = Rules {
             since: Timestamp::UNIX_EPOCH,
@@ -59,7 +74,10 @@ impl Router {
         };
         let in_force = InForce {
             generation: generation.number,
-            limits: Limits::default(),
+            limits: Limits {
+                field_max: 256 << 10,
+                ..Limits::default()
+            },
             dedup_window: Duration::from_secs(86_400),
             announcing: HashSet::from([ACCOUNT.to_owned()]),
             sources: HashMap::from([("cloud".to_owned(), Arc::new(source))]),
@@ -73,6 +91,7 @@ impl Router {
             body_timeout,
             ..Access::default()
         };
+        let room = api::Room::new(bodies_max);
         let state = State {
             pipeline: Pipeline::new(
                 Arc::clone(&journal) as Arc<dyn Journal>,
@@ -82,17 +101,13 @@ impl Router {
             journal: Arc::clone(&journal) as Arc<dyn Journal>,
             current,
             access: Arc::new(ArcSwap::from_pointee(access)),
+            room: room.clone(),
             reload: tokio::sync::mpsc::channel(1).0,
             metrics: Arc::new(Metrics::default()),
             journal_file: PathBuf::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let bounds = door::Bounds {
-            connections_max: 100,
-            header_max: 16_384,
-            header_timeout: PATIENCE,
-        };
         let never = CancellationToken::new();
         let stopping = door::Stopping {
             leaving: never.clone(),
@@ -100,8 +115,12 @@ impl Router {
             cut: never,
         };
         let routes = api::router(state);
-        tokio::spawn(door::serve(listener, routes, bounds, stopping));
-        Self { address, journal }
+        tokio::spawn(door::serve(listener, None, routes, bounds, stopping));
+        Self {
+            address,
+            journal,
+            room,
+        }
     }
 
     pub async fn connect(&self) -> Connection {
@@ -151,6 +170,14 @@ impl Answer {
             .iter()
             .map(|line| line["status"].as_str().unwrap())
             .collect()
+    }
+
+    /// What a problem document says.
+    #[track_caller]
+    pub fn detail(&self) -> &str {
+        self.body["detail"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no problem: {self:?}"))
     }
 
     /// The reason of its first item.

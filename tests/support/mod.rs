@@ -8,6 +8,8 @@
     reason = "each test file uses its part, and a test ends where something is not as it must be"
 )]
 
+pub(crate) mod mail;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,7 @@ pub(crate) struct Herald {
     child: Option<Child>,
     pub url: String,
     log: Arc<Mutex<String>>,
+    log_level: &'static str,
 }
 
 pub(crate) fn herald() -> Command {
@@ -85,13 +88,18 @@ to = ["runbook"]
 impl Herald {
     /// Starts `herald serve` with `config` and waits until it listens.
     pub(crate) fn start(config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), config, "info")
+    }
+
+    /// The same in a folder that holds other files already, with `HERALD_LOG`.
+    pub(crate) fn start_in(folder: TempDir, config: &str, log_level: &'static str) -> Self {
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let mut herald = Self {
             folder,
             child: None,
             url: String::new(),
             log: Arc::default(),
+            log_level,
         };
         herald.run();
         herald
@@ -106,7 +114,7 @@ impl Herald {
         let mut child = herald()
             .args(["serve", "-c"])
             .arg(self.path("config.toml"))
-            .env("HERALD_LOG", "info")
+            .env("HERALD_LOG", self.log_level)
             .env_remove("RUST_BACKTRACE")
             .stderr(Stdio::piped())
             .spawn()
@@ -209,6 +217,8 @@ pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(PATIENCE)
+        // Nothing here is asked by https://, and reading the system's roots takes its time.
+        .tls_certs_only([])
         .build()
         .unwrap()
 }

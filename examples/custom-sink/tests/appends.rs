@@ -102,3 +102,9 @@ fn the_other_commands_know_the_kind() {
     let schema = String::from_utf8(schema.stdout).unwrap();
     assert!(schema.contains("\"const\": \"file\""), "{schema}");
 }
+
+#[test]
+fn it_is_a_short_program() {
+    let program = include_str!("../src/main.rs");
+    assert!(program.lines().count() < 60);
+}

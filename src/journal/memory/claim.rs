@@ -10,9 +10,12 @@ use jiff::Timestamp;
 use super::state::{Delivery, Open, OpenMessage, State, message_id, span};
 use crate::journal::endpoint::{Denied, Endpoint, first_open, millis};
 use crate::journal::{
-    AttemptNo, BACKLOG, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, Policy,
-    Room, SUPPRESSED_MAX, SinkNo,
+    AttemptNo, ClaimRequest, Claimed, ClaimedItem, Claims, DeliveryNo, EXPIRED, Policy, Room,
+    SinkNo,
 };
+
+/// Levels, least urgent first.
+const LEAST_FIRST: [Level; 3] = [Level::Info, Level::Warn, Level::Critical];
 
 /// One sink of a request.
 struct Ask {
@@ -82,21 +85,15 @@ impl State {
 
     /// Suppresses what is too much for a sink: the oldest of the least urgent level first.
     fn trim(&mut self, ask: &Ask, now: Timestamp, claims: &mut Claims) {
-        let of_sink = |delivery: &Delivery| delivery.sink == ask.sink;
-        let mut waiting: Vec<(Level, i64, bool)> = self
-            .pending
-            .iter()
-            .filter_map(|number| Some((*number, self.deliveries.get(number)?)))
-            .filter(|(_, delivery)| of_sink(delivery))
-            .map(|(number, delivery)| (delivery.level, number, delivery.open.is_some()))
-            .collect();
+        let of_sink = |number: &&i64| {
+            let delivery = self.deliveries.get(number);
+            delivery.is_some_and(|delivery| delivery.sink == ask.sink)
+        };
+        let waiting = self.pending.iter().filter(of_sink).count();
         let most = usize::try_from(ask.policy.max_backlog).unwrap_or(usize::MAX);
-        let too_many = waiting.len().saturating_sub(most).min(SUPPRESSED_MAX);
-        waiting.retain(|(_, _, in_flight)| !in_flight);
-        waiting.sort_unstable();
-        for (_, number, _) in waiting.into_iter().take(too_many) {
+        let too_many = waiting.saturating_sub(most);
+        for number in self.crowd_out(ask.sink, &LEAST_FIRST, too_many, now) {
             claims.crowded_out.push(self.delivery_id(number));
-            self.suppress(number, BACKLOG, now);
         }
     }
 
@@ -303,6 +300,7 @@ impl State {
             members,
             permit,
             patience: ask.policy.lane_patience,
+            form: ask.policy.form.clone(),
         };
         self.open.insert(attempt, open);
         let message = self.messages.get(&number);

@@ -111,6 +111,10 @@ impl Look for MemoryJournal {
         Ok(page(found, filter.limit))
     }
 
+    async fn bookmark(&self, source: &str) -> Result<Option<String>, Error> {
+        Ok(self.open()?.bookmarks.get(source).cloned())
+    }
+
     async fn generation(&self, number: GenerationNo) -> Result<Option<GenerationRow>, Error> {
         let state = self.open()?;
         let place = usize::try_from(number.0 - 1).ok();
@@ -284,20 +288,20 @@ fn attempt_row(delivery: DeliveryId, attempt: &Attempt) -> AttemptRow {
     }
 }
 
-fn is_below(cursor: Option<Cursor>, number: i64) -> bool {
+pub(super) fn is_below(cursor: Option<Cursor>, number: i64) -> bool {
     cursor.is_none_or(|cursor| number < cursor.0)
 }
 
-fn in_time(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+pub(super) fn in_time(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
     since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
 }
 
-fn same(wanted: &Option<String>, found: Option<&str>) -> bool {
+pub(super) fn same(wanted: &Option<String>, found: Option<&str>) -> bool {
     wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
 }
 
 /// The first rows of `found`, and where the next page starts if there are more.
-fn page<T>(mut found: impl Iterator<Item = (i64, T)>, limit: u32) -> Page<T> {
+pub(super) fn page<T>(mut found: impl Iterator<Item = (i64, T)>, limit: u32) -> Page<T> {
     let mut rows = Vec::new();
     let mut last = None;
     for (number, row) in found.by_ref().take(page_limit(limit)) {

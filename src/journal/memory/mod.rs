@@ -12,15 +12,17 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{
-    AttemptNo, ClaimRequest, Claims, Entry, Error, Generation, Journal, Recorded, Rules, Saved,
-    Settled, Settlement, Sweep, Swept,
+    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Fill, Generation, Journal, Recorded,
+    Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
 };
 
 mod claim;
 mod hands;
 mod look;
+mod refused;
 mod settle;
 mod state;
+mod sweep;
 
 use state::State;
 
@@ -30,6 +32,7 @@ pub struct MemoryJournal {
     /// Held for the length of one verb; no verb waits while it holds it.
     state: Mutex<State>,
     due: Arc<Notify>,
+    tight: Arc<Notify>,
 }
 
 impl MemoryJournal {
@@ -66,6 +69,9 @@ impl Journal for MemoryJournal {
     async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, Error> {
         let recorded = self.open()?.record(&entries)?;
         self.due.notify_one();
+        if self.locked().size().fill() > Fill::Roomy {
+            self.tight.notify_one();
+        }
         Ok(recorded)
     }
 
@@ -102,6 +108,18 @@ impl Journal for MemoryJournal {
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
         Ok(self.open()?.sweep(&sweep))
+    }
+
+    fn bound(&self, bounds: Bounds) {
+        self.locked().bounds = bounds;
+    }
+
+    fn size(&self) -> Size {
+        self.locked().size()
+    }
+
+    fn tight_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.tight)
     }
 
     fn due_signal(&self) -> Arc<Notify> {

@@ -88,12 +88,21 @@ impl State {
                 .entry(open.message)
                 .or_insert_with(|| Message::new(open));
             message.members.clone_from(&open.members);
-            message.frozen |=
-                message.text.is_some() && (items.iter().any(unknown) || message.progress.is_some());
+            if items.iter().any(unknown) || message.progress.is_some() {
+                message.freeze(open);
+            }
             if !message.frozen {
                 message.text = None;
             }
-        } else if !items.iter().any(dead) {
+        } else if items.iter().any(dead) {
+            if let Some(form) = &open.form {
+                let message = self
+                    .messages
+                    .entry(open.message)
+                    .or_insert_with(|| Message::new(open));
+                message.text.get_or_insert_with(|| form.to_string());
+            }
+        } else {
             self.messages.remove(&open.message);
         }
         for number in &open.members {
@@ -180,7 +189,7 @@ impl State {
                 .entry(open.message)
                 .or_insert_with(|| Message::new(&open));
             message.members.clone_from(&open.members);
-            message.frozen |= message.text.is_some();
+            message.freeze(&open);
             for number in &open.members {
                 let Some(delivery) = self.deliveries.get_mut(number) else {
                     continue;
@@ -252,5 +261,12 @@ impl Message {
             frozen: false,
             progress: None,
         }
+    }
+
+    /// An attempt may have arrived: the text, or what stands for it, must not change any more.
+    fn freeze(&mut self, open: &OpenMessage) {
+        let form = open.form.as_deref().map(str::to_owned);
+        self.text = self.text.take().or(form);
+        self.frozen = self.text.is_some();
     }
 }

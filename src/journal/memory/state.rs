@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::journal::endpoint::{Denied, Endpoint, Permit};
 use crate::journal::{
-    AttemptNo, Entry, Error, EventEntry, Generation, GenerationNo, Hand, Identity, Pause, Planned,
-    Recorded, Rules, SinkNo, SubscriptionNo, Sweep, Swept, Totals,
+    AttemptNo, Bounds, Entry, Error, EventEntry, Fill, Generation, GenerationNo, Hand, Identity,
+    Pause, Planned, Recorded, RefusedEntry, Rules, SinkNo, Size, SubscriptionNo, Totals,
 };
 
 /// Everything.
@@ -39,10 +39,17 @@ pub(super) struct State {
     pub(super) pauses: BTreeMap<SinkNo, Pause>,
     /// What people did, oldest first.
     pub(super) hands: Vec<Hand>,
+    /// How far sources have read, by name.
+    pub(super) bookmarks: BTreeMap<Arc<str>, String>,
+    pub(super) bounds: Bounds,
+    /// Bytes of the texts that are kept.
+    pub(super) bytes: u64,
     last_event: i64,
     last_delivery: i64,
     pub(super) last_attempt: i64,
     last_operation: i64,
+    pub(super) refused: BTreeMap<i64, RefusedEntry>,
+    pub(super) last_refused: i64,
 }
 
 #[derive(Debug)]
@@ -53,7 +60,7 @@ pub(super) struct Event {
     pub(super) generation: GenerationNo,
     pub(super) matched: Vec<SubscriptionNo>,
     /// Removed when they are older than the window.
-    identities: Vec<Identity>,
+    pub(super) identities: Vec<Identity>,
     fingerprint: u64,
     pub(super) deliveries: Vec<i64>,
 }
@@ -105,6 +112,8 @@ pub(super) struct OpenMessage {
     pub(super) members: Vec<i64>,
     pub(super) permit: Option<(String, Permit)>,
     pub(super) patience: Duration,
+    /// What stands for its text if none is saved.
+    pub(super) form: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -157,7 +166,22 @@ impl State {
         SinkNo(place(&mut self.sinks, name))
     }
 
+    /// How much room it takes: the texts, which are nearly all of it.
+    pub(super) fn size(&self) -> Size {
+        Size {
+            used: self.bytes,
+            free: 0,
+            max: self.bounds.max_size,
+            events: self.totals.events,
+        }
+    }
+
     pub(super) fn record(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, Error> {
+        let size = self.size();
+        if size.fill() == Fill::Full {
+            let (used, max) = (size.used, size.max);
+            return Err(Error::NoRoom { used, max });
+        }
         for entry in entries {
             if let Entry::Event(event) = entry
                 && !self.knows(event)
@@ -192,6 +216,7 @@ impl State {
                 ..
             } => {
                 self.last_operation += 1;
+                self.bytes += bytes(operation);
                 self.operations.insert(
                     self.last_operation,
                     Operation {
@@ -200,6 +225,14 @@ impl State {
                         reason,
                     },
                 );
+                Recorded::Noted
+            }
+            Entry::Refused(entry) => {
+                self.keep(entry);
+                Recorded::Noted
+            }
+            Entry::Bookmark { source, text } => {
+                self.bookmarks.insert(Arc::clone(source), text.clone());
                 Recorded::Noted
             }
         }
@@ -233,15 +266,17 @@ impl State {
             .map(|planned| self.plan(planned, event.received_at))
             .collect();
         self.totals.events += 1;
+        let text = if conflict {
+            &entry.text_in_conflict
+        } else {
+            &event.text
+        };
+        self.bytes += bytes(text);
         self.events.insert(
             self.last_event,
             Event {
                 id: event.id,
-                text: Arc::clone(if conflict {
-                    &entry.text_in_conflict
-                } else {
-                    &event.text
-                }),
+                text: Arc::clone(text),
                 received: event.received_at,
                 generation: entry.generation,
                 matched: entry.matched.clone(),
@@ -344,46 +379,6 @@ impl State {
         }
     }
 
-    pub(super) fn sweep(&mut self, sweep: &Sweep) -> Swept {
-        let mut swept = Swept::default();
-        let old: Vec<i64> = self
-            .events
-            .iter()
-            .filter(|(_, event)| {
-                !event.is_within(sweep.now, sweep.keep.max(sweep.dedup_window))
-                    && event
-                        .deliveries
-                        .iter()
-                        .all(|number| !self.pending.contains(number))
-            })
-            .map(|(number, _)| *number)
-            .take(sweep.events_max as usize + 1)
-            .collect();
-        swept.more = old.len() > sweep.events_max as usize;
-        for event in self.events.values_mut() {
-            if !event.is_within(sweep.now, sweep.dedup_window) {
-                swept.identities += u64::try_from(event.identities.len()).unwrap_or(u64::MAX);
-                event.identities.clear();
-            }
-        }
-        for number in old.into_iter().take(sweep.events_max as usize) {
-            let Some(event) = self.events.remove(&number) else {
-                continue;
-            };
-            swept.events += 1;
-            for delivery in event.deliveries {
-                if let Some(delivery) = self.deliveries.remove(&delivery) {
-                    *counter(&mut self.totals, delivery.state) -= 1;
-                    self.totals.removed += 1;
-                    swept.deliveries += 1;
-                }
-            }
-        }
-        self.operations
-            .retain(|_, operation| within(operation.received, sweep.now, sweep.keep));
-        swept
-    }
-
     pub(super) fn subscription_name(&self, number: SubscriptionNo) -> Arc<str> {
         usize::try_from(number.0 - 1)
             .ok()
@@ -419,7 +414,7 @@ impl State {
 }
 
 impl Event {
-    fn is_within(&self, now: Timestamp, window: Duration) -> bool {
+    pub(super) fn is_within(&self, now: Timestamp, window: Duration) -> bool {
         within(self.received, now, window)
     }
 }
@@ -428,7 +423,7 @@ pub(super) fn message_id(first: DeliveryId, number: i64) -> MessageId {
     MessageId::derive(first, number.unsigned_abs())
 }
 
-fn within(then: Timestamp, now: Timestamp, window: Duration) -> bool {
+pub(super) fn within(then: Timestamp, now: Timestamp, window: Duration) -> bool {
     now.as_millisecond() - then.as_millisecond()
         <= i64::try_from(window.as_millis()).unwrap_or(i64::MAX)
 }
@@ -445,6 +440,11 @@ pub(super) fn counter(totals: &mut Totals, state: DeliveryState) -> &mut u64 {
         DeliveryState::Dead => &mut totals.dead,
         DeliveryState::Suppressed => &mut totals.suppressed,
     }
+}
+
+/// Bytes of a text.
+pub(super) fn bytes(text: &str) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
 /// The integer of a value: its place plus one, a new place where it is not there.

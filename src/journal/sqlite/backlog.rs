@@ -10,6 +10,9 @@ use crate::journal::{BACKLOG, SUPPRESSED_MAX};
 /// Levels as they are stored, least urgent first.
 const LEVELS: [i64; 3] = [2, 1, 0];
 
+/// The least urgent one alone.
+pub(super) const INFO: [i64; 1] = [2];
+
 /// Deliveries behind the heads of ordered lanes that are looked at in one step.
 const QUEUED_MAX: usize = 4 * SUPPRESSED_MAX;
 
@@ -23,35 +26,49 @@ pub(super) fn trim(
     made: &mut RawClaims,
 ) -> Result<(), Fault> {
     let too_many = core.waits_for(sink).saturating_sub(max_backlog);
-    let mut left = usize::try_from(too_many)
-        .unwrap_or(usize::MAX)
-        .min(SUPPRESSED_MAX);
+    let too_many = usize::try_from(too_many).unwrap_or(usize::MAX);
+    let gone = crowd_out(core, sink, &LEVELS, too_many, now)?;
+    made.crowded_out.extend(gone);
+    Ok(())
+}
+
+/// Suppresses so many of a sink's deliveries of these levels, one level after the other, the oldest
+/// of a level first; at most [`SUPPRESSED_MAX`], and fewer where fewer wait. What is in flight
+/// stays.
+pub(super) fn crowd_out(
+    core: &mut Core<'_>,
+    sink: i64,
+    levels: &[i64],
+    wanted: usize,
+    now: i64,
+) -> Result<Vec<RawItem>, Fault> {
+    let mut left = wanted.min(SUPPRESSED_MAX);
+    let mut gone = Vec::new();
     if left == 0 {
-        return Ok(());
+        return Ok(gone);
     }
     let ending = Ending::suppressed(now, BACKLOG);
-    for level in LEVELS {
+    for level in levels.iter().copied() {
         // Deliveries behind a head are as old as the heads of other lanes, but the head of their
         // own lane may be in flight, so both are asked.
         for lane in waiting(core, sink, level, left)? {
-            let gone: RawItem = item(core, &lane)?;
-            made.crowded_out.push(gone);
+            gone.push(item(core, &lane)?);
             suppress(core, &lane, now, BACKLOG)?;
             left -= 1;
         }
         if left == 0 {
-            return Ok(());
+            return Ok(gone);
         }
         for delivery in queued(core, sink, level, left)? {
-            made.crowded_out.push(item_of(core, delivery)?);
+            gone.push(item_of(core, delivery)?);
             finish_queued(core, delivery, sink, &ending)?;
             left -= 1;
         }
         if left == 0 {
-            return Ok(());
+            return Ok(gone);
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 fn waiting(

@@ -12,7 +12,7 @@ use super::endpoints::Way;
 use super::fault::Fault;
 use super::finish::{pass, suppress};
 use super::gather;
-use super::record::rank;
+use super::record::{intern, rank};
 use crate::journal::endpoint::{Denied, Endpoint, first_open};
 use crate::journal::{ClaimRequest, EXPIRED, Policy, Room, SUPPRESSED_MAX};
 
@@ -28,6 +28,8 @@ pub(super) struct Claim {
 pub(super) struct Ask {
     pub(super) sink: i64,
     pub(super) policy: Arc<Policy>,
+    /// The name of its form, by its integer.
+    pub(super) form: Option<i64>,
     /// The endpoints of its policy, in their order, by their integers.
     endpoints: Vec<i64>,
     /// The place among them of the one whose permits are taken at the moment.
@@ -90,8 +92,13 @@ impl Ask {
             }
             endpoints.push(number);
         }
+        let form = match &policy.form {
+            Some(form) => Some(intern(core, form)?),
+            None => None,
+        };
         Ok(Self {
             sink: room.sink.0,
+            form,
             endpoints,
             endpoint: None,
             policy,

@@ -9,11 +9,13 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::endpoints::Endpoints;
 use super::fault::Fault;
+use super::gauge::{Gauge, Pages};
 use super::identity::Identities;
 use super::names::Names;
+use super::refused::Held;
 use super::sql::Statements;
 use crate::journal::endpoint::Permit;
-use crate::journal::{Error, Totals};
+use crate::journal::{Error, Fill, Totals};
 
 /// What a verb does to the journal. `run` may be called a second time after everything the first
 /// call did was taken back.
@@ -39,6 +41,8 @@ pub(super) struct Core<'c> {
     pub(super) names: Arc<Names>,
     pub(super) identities: Identities,
     pub(super) endpoints: Endpoints,
+    pub(super) gauge: Arc<Gauge>,
+    pub(super) refused: Held,
     /// Claims by their attempt. Whoever is not here is stale.
     open: HashMap<i64, Open>,
     /// What waits per sink.
@@ -72,6 +76,7 @@ pub(super) struct Counters {
     pub(super) next_operation: i64,
     pub(super) identities_from: i64,
     pub(super) swept: i64,
+    pub(super) next_refused: i64,
 }
 
 /// An open attempt.
@@ -126,6 +131,27 @@ pub(super) const FROZEN: i64 = 4;
 /// `message` lists several members.
 pub(super) const MEMBERS: i64 = 8;
 
+/// While an attempt is open, above the bits: the name of what stands for a text that was not saved.
+const FORM_SHIFT: u32 = 8;
+
+/// The bits alone.
+pub(super) const fn bits_of(kept: i64) -> i64 {
+    kept & ((1 << FORM_SHIFT) - 1)
+}
+
+/// The integer of the form's name.
+pub(super) const fn form_of(kept: i64) -> Option<i64> {
+    match kept >> FORM_SHIFT {
+        0 => None,
+        name => Some(name),
+    }
+}
+
+/// The bits with the form of that name.
+pub(super) fn in_form(kept: i64, name: Option<i64>) -> i64 {
+    bits_of(kept) | name.unwrap_or(0) << FORM_SHIFT
+}
+
 /// Columns of [`Lane`], in the order that [`Lane::read`] expects.
 pub(super) const LANE_COLUMNS: &str = "head, sink, key, expires, charged, kills, since, \
      uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier";
@@ -173,9 +199,10 @@ impl<'c> Core<'c> {
         path: PathBuf,
         conn: &'c Connection,
         names: Arc<Names>,
+        gauge: Arc<Gauge>,
     ) -> rusqlite::Result<Self> {
         let count = Counters::load(conn)?;
-        Ok(Self {
+        let mut core = Self {
             path,
             conn,
             sql: Statements::prepare(conn)?,
@@ -184,6 +211,8 @@ impl<'c> Core<'c> {
             waiting: waiting(conn)?,
             count,
             names,
+            gauge,
+            refused: Held::load(conn)?,
             open: HashMap::new(),
             backlog: HashMap::new(),
             wakes: false,
@@ -191,6 +220,23 @@ impl<'c> Core<'c> {
             before: count,
             opened: Vec::new(),
             closed: Vec::new(),
+        };
+        let pages = core.pages()?;
+        core.gauge.journal(pages, core.count.events);
+        Ok(core)
+    }
+
+    /// How near the journal is to its bound, as the running transaction leaves it.
+    pub(super) fn fill(&mut self) -> rusqlite::Result<Fill> {
+        let pages = self.pages()?;
+        Ok(self.gauge.fill_with(pages))
+    }
+
+    /// The pages as the running transaction leaves them.
+    fn pages(&mut self) -> rusqlite::Result<Pages> {
+        Ok(Pages {
+            all: self.sql.page_count.query_row([], |row| row.get(0))?,
+            free: self.sql.free_pages.query_row([], |row| row.get(0))?,
         })
     }
 
@@ -210,7 +256,9 @@ impl<'c> Core<'c> {
             self.sql.write_backlog.execute(params![sink, change])?;
         }
         self.endpoints.write(&mut self.sql)?;
+        let pages = self.pages()?;
         self.sql.commit.execute([])?;
+        self.gauge.journal(pages, self.count.events);
         self.identities.committed();
         self.endpoints.committed();
         self.forget_group();
@@ -237,6 +285,7 @@ impl<'c> Core<'c> {
         if !self.conn.is_autocommit() {
             self.conn.execute_batch("ROLLBACK")?;
         }
+        self.refused = Held::load(self.conn)?;
         self.names.reload(self.conn)
     }
 
@@ -281,6 +330,14 @@ impl<'c> Core<'c> {
         *self.waiting.entry(sink).or_default() += change;
     }
 
+    /// The sink for which most waits.
+    pub(super) fn fullest(&self) -> Option<i64> {
+        let waiting = self.waiting.iter().filter(|(_, count)| **count > 0);
+        waiting
+            .max_by_key(|(sink, count)| (**count, **sink))
+            .map(|(sink, _)| *sink)
+    }
+
     /// How much waits for a sink.
     pub(super) fn waits_for(&self, sink: i64) -> u64 {
         let waiting = self.waiting.get(&sink).copied().unwrap_or(0);
@@ -306,7 +363,8 @@ impl Counters {
     fn load(conn: &Connection) -> rusqlite::Result<Self> {
         conn.query_row(
             "SELECT events, planned, delivered, dead, suppressed, pending, removed, next_event, \
-             next_delivery, next_attempt, next_claim, next_operation, identities_from, swept \
+             next_delivery, next_attempt, next_claim, next_operation, identities_from, swept, \
+             next_refused \
              FROM counter",
             [],
             |row| {
@@ -325,6 +383,7 @@ impl Counters {
                     next_operation: row.get(11)?,
                     identities_from: row.get(12)?,
                     swept: row.get(13)?,
+                    next_refused: row.get(14)?,
                 })
             },
         )
@@ -347,6 +406,7 @@ impl Counters {
                 self.next_operation,
                 self.identities_from,
                 self.swept,
+                self.next_refused,
             ])
             .map(drop)
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::claim::{Ask, due_lanes};
 use super::claimed::{RawClaim, RawClaims, RawItem};
-use super::core::{Core, FROZEN, KEPT_PROGRESS, Lane, MEMBERS, Open, take};
+use super::core::{Core, FROZEN, KEPT_PROGRESS, Lane, MEMBERS, Open, in_form, take};
 use super::finish::members_of;
 use crate::journal::Digest;
 use crate::journal::endpoint::millis;
@@ -161,7 +161,10 @@ fn open(
     });
     let mut items = Vec::with_capacity(lanes.len());
     for lane in &mut lanes {
-        core.sql.open_lane.execute([lane.head, attempt, now])?;
+        lane.kept = in_form(lane.kept, ask.form);
+        core.sql
+            .open_lane
+            .execute([lane.head, attempt, now, lane.kept])?;
         if lane.first_attempt.is_some() {
             let since = lane.since.or(lane.due).unwrap_or(now);
             lane.idle = (now - since).max(0);

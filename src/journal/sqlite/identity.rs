@@ -64,10 +64,26 @@ struct Place {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct SweepPlace {
-    /// Last key looked at and the first event to keep, while a turn goes on.
-    turn: Option<(i64, i64)>,
+    /// Last key looked at and what may go, while a turn goes on.
+    turn: Option<(i64, Gone)>,
     /// First event kept by the last full turn.
     done: i64,
+}
+
+/// Whose identities may go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gone {
+    /// Events before this one are beyond the window.
+    pub(super) old_before: i64,
+    /// Events up to this one were removed, but for those kept back.
+    pub(super) swept: i64,
+}
+
+impl Gone {
+    /// The first event that is kept for sure.
+    fn keep_from(self) -> i64 {
+        self.old_before.max(self.swept + 1)
+    }
 }
 
 impl Identities {
@@ -205,22 +221,23 @@ impl Identities {
         }
     }
 
-    /// Removes identities of events before `keep_from`, in one small step. Returns how many, and
-    /// whether another step would find more.
+    /// Removes identities of what is `gone`, in one small step. Returns how many, and whether
+    /// another step would find more.
     pub(super) fn sweep(
         &mut self,
         sql: &mut Statements<'_>,
-        keep_from: i64,
+        gone: Gone,
         next_event: i64,
         events_max: u32,
     ) -> rusqlite::Result<(u64, bool)> {
-        let (after, keep_from) = match self.sweep.turn {
+        let keep_from = gone.keep_from();
+        let (after, gone) = match self.sweep.turn {
             Some(turn) => turn,
             // A turn reads the whole tree, so it waits until it is worth it.
             None if (keep_from - self.sweep.done).saturating_mul(8) > next_event - keep_from
                 && keep_from > self.sweep.done =>
             {
-                (i64::MIN, keep_from)
+                (i64::MIN, gone)
             }
             None => return Ok((0, false)),
         };
@@ -229,7 +246,7 @@ impl Identities {
             let before = self.young.len();
             // An identity that stays in memory after a rollback is only an old one that is found
             // to be too old, so this needs no taking back.
-            self.young.retain(|_, event| *event >= keep_from);
+            self.young.retain(|_, event| *event >= gone.old_before);
             removed += before - self.young.len();
         }
         let slice = i64::from(events_max).saturating_mul(SWEEP_FACTOR);
@@ -237,12 +254,13 @@ impl Identities {
             .identity_slice
             .query_row([after, slice], |row| row.get(0))
             .optional()?;
-        let range = params![after, upto.unwrap_or(i64::MAX), keep_from];
+        let upto_key = upto.unwrap_or(i64::MAX);
+        let range = params![after, upto_key, gone.old_before, gone.swept];
         removed += sql.delete_identities.execute(range)?;
         removed += sql.delete_identities_more.execute(range)?;
-        self.sweep.turn = upto.map(|upto| (upto, keep_from));
+        self.sweep.turn = upto.map(|upto| (upto, gone));
         if upto.is_none() {
-            self.sweep.done = keep_from;
+            self.sweep.done = gone.keep_from();
         }
         Ok((u64::try_from(removed).unwrap_or(0), upto.is_some()))
     }
@@ -416,7 +434,11 @@ mod tests {
         }
         let mut removed = 0;
         loop {
-            let (step, more) = set.sweep(&mut sql, 61, count.next_event, 2).unwrap();
+            let gone = |old_before| Gone {
+                old_before,
+                swept: 0,
+            };
+            let (step, more) = set.sweep(&mut sql, gone(61), count.next_event, 2).unwrap();
             removed += step;
             if !more {
                 break;
@@ -425,7 +447,11 @@ mod tests {
         assert_eq!(removed, 120, "two of each of the first sixty");
         assert_eq!(sight(&set, &mut sql, 60, 1), Sight::New);
         assert!(matches!(sight(&set, &mut sql, 61, 1), Sight::Same(_)));
-        let again = set.sweep(&mut sql, 62, count.next_event, 2).unwrap();
+        let gone = Gone {
+            old_before: 62,
+            swept: 0,
+        };
+        let again = set.sweep(&mut sql, gone, count.next_event, 2).unwrap();
         assert_eq!(again, (0, false), "not worth another turn yet");
     }
 }

@@ -1,7 +1,7 @@
 //! The index for people: a file of its own, filled behind the commits.
 //!
 //! It holds hashes of what people search by. Nothing depends on it: it is synced lazily, made anew
-//! when it is missing, foreign or damaged, and whoever reads it scans what lies beyond its position
+//! when it is missing, foreign or damaged, and pruned behind retention; whoever reads it scans what lies beyond its position
 //! and verifies every hit.
 
 use std::path::{Path, PathBuf};
@@ -15,13 +15,16 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::gauge::{Gauge, Pages};
 use super::names::Names;
 use super::{beside, open, spawn};
 use crate::journal::Error;
 use crate::journal::texts::Texts;
 
+mod prune;
+
 /// Changes when what is stored changes; an index of another version is made anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Pause between two batches. Hashes fall anywhere in the index, so that a batch costs about the
 /// same pages whatever its size: under load a few large ones are much cheaper than many small ones.
@@ -40,7 +43,8 @@ const READ_BYTES: usize = 1 << 20;
 const SCHEMA: &str = "
     CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), journal BLOB, event INTEGER);
     CREATE TABLE event_id (id BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE hash (hash INTEGER, seq INTEGER, PRIMARY KEY (hash, seq)) WITHOUT ROWID;";
+    CREATE TABLE hash (hash INTEGER, seq INTEGER, PRIMARY KEY (hash, seq)) WITHOUT ROWID;
+    CREATE TABLE delivery (hash INTEGER, seq INTEGER, PRIMARY KEY (hash, seq)) WITHOUT ROWID;";
 
 /// What a hash was made of. Part of the hash, so that an ENI id never finds a request id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +94,11 @@ impl Handle {
     ///
     /// The file is opened, or made anew, before anybody else can have it open: removing a database
     /// under an open connection would pull its shared memory away.
-    pub(super) fn start(journal: &Path, names: Arc<Names>) -> Result<Self, Error> {
+    pub(super) fn start(
+        journal: &Path,
+        names: Arc<Names>,
+        gauge: Arc<Gauge>,
+    ) -> Result<Self, Error> {
         let filler = Filler::open(journal)
             .inspect_err(|cause| tracing::warn!(error = %cause, "the journal has no index"))
             .ok();
@@ -100,7 +108,7 @@ impl Handle {
             let stop = Arc::clone(&stop);
             spawn("journal-index", move || {
                 if let Some(filler) = filler {
-                    follow(filler, &names, &told, &stop);
+                    follow(filler, &names, &gauge, &told, &stop);
                 }
             })?
         };
@@ -121,7 +129,7 @@ impl Handle {
     }
 }
 
-fn follow(mut filler: Filler, names: &Names, told: &Receiver<()>, stop: &Stop) {
+fn follow(mut filler: Filler, names: &Names, gauge: &Gauge, told: &Receiver<()>, stop: &Stop) {
     while told.recv().is_ok() {
         loop {
             let more = filler.fill(names).unwrap_or_else(|cause| {
@@ -129,6 +137,14 @@ fn follow(mut filler: Filler, names: &Names, told: &Receiver<()>, stop: &Stop) {
                 tracing::warn!(error = %cause, "the journal's index was not filled");
                 false
             });
+            let pruned = filler.prune().unwrap_or_else(|cause| {
+                tracing::warn!(error = %cause, "the journal's index was not pruned");
+                false
+            });
+            if let Ok(pages) = filler.pages() {
+                gauge.index(pages);
+            }
+            let more = more || pruned;
             let pause = if more { Duration::ZERO } else { PAUSE };
             if stop.wait(pause) {
                 return;
@@ -145,6 +161,7 @@ struct Filler {
     journal: Connection,
     index: Connection,
     position: i64,
+    turn: prune::Turn,
 }
 
 impl Filler {
@@ -172,6 +189,7 @@ impl Filler {
             journal,
             index,
             position,
+            turn: prune::Turn::default(),
         })
     }
 
@@ -180,19 +198,30 @@ impl Filler {
         let mut batch = Batch {
             ids: Vec::new(),
             hashes: Vec::new(),
+            deliveries: Vec::new(),
             last: self.position,
         };
         let mut more = true;
-        while more && batch.hashes.len() < BATCH_HASHES {
+        while more && batch.hashes.len() + batch.deliveries.len() < BATCH_HASHES {
             more = self
                 .read(names, &mut batch)
                 .map_err(|cause| failed(&cause))?;
         }
         if batch.last > self.position {
             batch.hashes.sort_unstable();
+            batch.deliveries.sort_unstable();
             self.position = self.write(batch).map_err(|cause| failed(&cause))?;
         }
         Ok(more)
+    }
+
+    /// Its size.
+    fn pages(&self) -> rusqlite::Result<Pages> {
+        let count = |name| self.index.pragma_query_value(None, name, |row| row.get(0));
+        Ok(Pages {
+            all: count("page_count")?,
+            free: count("freelist_count")?,
+        })
     }
 
     /// Adds the next events to a batch; whether there may be more.
@@ -232,7 +261,7 @@ impl Filler {
                     &maps.name_of(delivery.get(2)?),
                 );
                 let hash = hash(Kind::Delivery, id.uuid().as_bytes());
-                batch.hashes.push((hash, delivery.get(0)?));
+                batch.deliveries.push((hash, delivery.get(0)?));
             }
             batch.ids.push((id, seq));
             batch.last = seq;
@@ -259,6 +288,11 @@ impl Filler {
             for (hash, seq) in batch.hashes {
                 insert.execute([hash, seq])?;
             }
+            let mut insert =
+                transaction.prepare_cached("INSERT OR IGNORE INTO delivery VALUES (?1, ?2)")?;
+            for (hash, seq) in batch.deliveries {
+                insert.execute([hash, seq])?;
+            }
             transaction.execute("UPDATE position SET event = ?1", [batch.last])?;
         }
         transaction.commit()?;
@@ -268,7 +302,10 @@ impl Filler {
 
 struct Batch {
     ids: Vec<([u8; 16], i64)>,
+    /// Of what people search events by.
     hashes: Vec<(i64, i64)>,
+    /// Of the ids of deliveries.
+    deliveries: Vec<(i64, i64)>,
     /// The last event of it.
     last: i64,
 }
@@ -309,10 +346,16 @@ impl Lookup {
         limit: usize,
     ) -> rusqlite::Result<Vec<i64>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let text = match kind {
+            Kind::Delivery => {
+                "SELECT seq FROM delivery WHERE hash = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+            }
+            Kind::Sender | Kind::Eni | Kind::Request => {
+                "SELECT seq FROM hash WHERE hash = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+            }
+        };
         self.conn
-            .prepare_cached(
-                "SELECT seq FROM hash WHERE hash = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3",
-            )?
+            .prepare_cached(text)?
             .query_map([hash(kind, bytes), below, limit], |row| row.get(0))?
             .collect()
     }

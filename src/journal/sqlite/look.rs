@@ -71,6 +71,22 @@ impl Look for SqliteJournal {
             .await
     }
 
+    async fn bookmark(&self, source: &str) -> Result<Option<String>, Error> {
+        let source = source.to_owned();
+        self.reader
+            .read(move |reader| {
+                reader
+                    .conn
+                    .prepare_cached(
+                        "SELECT b.text FROM bookmark b JOIN name n ON n.seq = b.source \
+                         WHERE n.text = ?1",
+                    )?
+                    .query_row([source], |row| row.get(0))
+                    .optional()
+            })
+            .await
+    }
+
     async fn generation(&self, number: GenerationNo) -> Result<Option<GenerationRow>, Error> {
         self.reader
             .read(move |reader| generation(reader, number))

@@ -3,7 +3,7 @@
 //! `docs/journal.md` tells what the tables are and why. Here: `schema` (versions), `sql` (every
 //! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
 //! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
-//! `settle`, `sweep`), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
+//! `settle`, `sweep`), `refused` (bodies), `gauge` (how large it is), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
 //! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`,
 //! and what they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
 
@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    AttemptNo, ClaimRequest, Claims, Entry, Error, Generation, Journal, Recorded, Rules, Saved,
-    Settled, Settlement, Sweep, Swept,
+    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Generation, Journal, Recorded, Rules,
+    Saved, Settled, Settlement, Size, Sweep, Swept,
 };
 
 mod backlog;
@@ -35,6 +35,7 @@ mod endpoints;
 mod fault;
 mod finish;
 mod gather;
+mod gauge;
 mod hands;
 mod identity;
 mod index;
@@ -46,6 +47,7 @@ mod pause;
 mod reader;
 mod record;
 mod recover;
+mod refused;
 mod replay;
 mod rows;
 mod save;
@@ -69,6 +71,7 @@ use self::writer::{Asked, Job, Telling};
 pub struct SqliteJournal {
     reader: Arc<reader::Pool>,
     due: Arc<Notify>,
+    gauge: Arc<gauge::Gauge>,
     running: Mutex<Option<Running>>,
     jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
 }
@@ -100,7 +103,8 @@ impl SqliteJournal {
             .map(Arc::new)
             .map_err(|cause| fault::while_opening(&path, &cause))?;
         let bulk = open::checkpointer(&path)?;
-        let index = index::Handle::start(&path, Arc::clone(&names))?;
+        let gauge = Arc::new(gauge::Gauge::default());
+        let index = index::Handle::start(&path, Arc::clone(&names), Arc::clone(&gauge))?;
 
         let due = Arc::new(Notify::new());
         let rest = Arc::new(AtomicBool::new(false));
@@ -117,9 +121,15 @@ impl SqliteJournal {
         };
         let writer = {
             let (path, names) = (path.clone(), Arc::clone(&names));
+            let gauge = Arc::clone(&gauge);
             spawn("journal-writer", move || {
-                let now = now.as_millisecond();
-                writer::write(&path, &conn, names, now, waiting, &ready, telling);
+                let loading = writer::Loading {
+                    path: &path,
+                    names,
+                    gauge,
+                    now: now.as_millisecond(),
+                };
+                writer::write(loading, &conn, waiting, &ready, telling);
             })?
         };
         let checkpointer = spawn("journal-wal", move || {
@@ -128,6 +138,7 @@ impl SqliteJournal {
         let journal = Self {
             reader: Arc::new(reader::Pool::new(path.clone(), names)),
             due,
+            gauge,
             running: Mutex::new(Some(Running {
                 writer,
                 checkpointer,
@@ -211,9 +222,6 @@ impl Journal for SqliteJournal {
     }
 
     async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, Error> {
-        if entries.is_empty() {
-            return Ok(Vec::new());
-        }
         self.ask(record::Record { entries }, false).await
     }
 
@@ -250,6 +258,18 @@ impl Journal for SqliteJournal {
 
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
         self.ask(sweep::Sweeping { sweep }, true).await
+    }
+
+    fn bound(&self, bounds: Bounds) {
+        self.gauge.bound(bounds);
+    }
+
+    fn size(&self) -> Size {
+        self.gauge.size()
+    }
+
+    fn tight_signal(&self) -> Arc<Notify> {
+        self.gauge.tight()
     }
 
     fn due_signal(&self) -> Arc<Notify> {

@@ -9,7 +9,8 @@ use rusqlite::params;
 use super::core::{Core, Verb, take};
 use super::fault::Fault;
 use super::identity::{Sight, encode};
-use crate::journal::{Entry, EventEntry, Recorded};
+use super::refused;
+use crate::journal::{Entry, Error, EventEntry, Fill, Recorded};
 
 /// The event's identity was there with other content.
 const FLAG_CONFLICT: i64 = 1;
@@ -23,6 +24,11 @@ impl Verb for Record {
     type Made = Vec<Recorded>;
 
     fn run(&mut self, core: &mut Core<'_>) -> Result<Self::Made, Fault> {
+        let size = core.gauge.size();
+        if size.fill() == Fill::Full {
+            let (used, max) = (size.used, size.max);
+            return Err(Fault::Refused(Error::NoRoom { used, max }));
+        }
         // Refused before the first row, so that a batch is never half-written.
         for entry in &self.entries {
             if let Entry::Event(event) = entry {
@@ -75,6 +81,16 @@ fn write(core: &mut Core<'_>, entry: &Entry) -> Result<Recorded, Fault> {
                 reason,
                 operation,
             ])?;
+            Ok(Recorded::Noted)
+        }
+        Entry::Refused(entry) => {
+            let source = intern(core, &entry.source)?;
+            refused::keep(core, source, entry)?;
+            Ok(Recorded::Noted)
+        }
+        Entry::Bookmark { source, text } => {
+            let source = intern(core, source)?;
+            core.sql.write_bookmark.execute(params![source, text])?;
             Ok(Recorded::Noted)
         }
     }

@@ -10,7 +10,7 @@ use super::core::{
 };
 use super::finish::{DEAD, Ending, finish};
 use super::rows::{UNKNOWN, phase_number};
-use super::settle::{Attempt, keep_members, leader};
+use super::settle::{Attempt, keep_form, keep_members, leader};
 use crate::journal::{CUT_OFF, KILLS_MAX, killed};
 
 /// Ends every open attempt: it may have arrived, so it becomes *unknown*, its text is frozen, and
@@ -39,6 +39,7 @@ fn end_dead(core: &mut Core<'_>, number: i64, mut open: Open, now: i64) -> rusql
     // A message that loses a member is none any more.
     let stays = !open.lanes.iter().any(killed_off);
     let mut kept = kept(core, open.message)?;
+    kept |= keep_form(core, &open, kept)?;
     if kept & KEPT_TEXT != 0 {
         core.sql.freeze.execute([open.message])?;
         kept |= FROZEN;

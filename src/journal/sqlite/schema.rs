@@ -12,7 +12,11 @@ pub(super) const APPLICATION_ID: i64 = 0x4852_4c44;
 
 /// The steps from an empty file to the present schema; step `n` makes version `n + 1`. A released
 /// step is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/bookmarks.sql"),
+    include_str!("schema/refused.sql"),
+];
 
 /// Brings the file to the present version, each step in a transaction of its own. Safe to be
 /// interrupted: the version is part of the step.

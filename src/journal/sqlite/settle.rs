@@ -3,7 +3,9 @@
 use herald_model::{Outcome, Phase, Signal};
 use rusqlite::params;
 
-use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS, Open, Verb, take};
+use super::core::{
+    Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS, Open, Verb, bits_of, form_of, take,
+};
 use super::endpoints::By;
 use super::fault::Fault;
 use super::finish::{DEAD, DELIVERED, Ending, finish_before, forget_message, left_lane};
@@ -190,13 +192,17 @@ fn keep_message(
     open: &Open,
     items: &[SettledItem],
 ) -> rusqlite::Result<Option<i64>> {
-    let mut kept = open.lanes.iter().fold(0, |bits, lane| bits | lane.kept);
+    let bits = open.lanes.iter().map(|lane| bits_of(lane.kept));
+    let mut kept = bits.fold(0, |all, bits| all | bits);
     let again = |item: &SettledItem| matches!(item.next, Next::Again(_));
     if items.iter().all(again) {
         kept |= keep_members(core, open)?;
         let arrived = items
             .iter()
             .any(|item| matches!(item.outcome, Outcome::Unknown { .. }));
+        if arrived || kept & KEPT_PROGRESS != 0 {
+            kept |= keep_form(core, open, kept)?;
+        }
         if kept & KEPT_TEXT != 0 && kept & FROZEN == 0 {
             if arrived || kept & KEPT_PROGRESS != 0 {
                 core.sql.freeze.execute([open.message])?;
@@ -213,10 +219,29 @@ fn keep_message(
         return Ok(Some(kept));
     }
     // What ends undelivered keeps its message, so that a replay goes on where it stopped.
-    if !items.iter().any(|item| matches!(item.next, Next::Dead(_))) {
+    if items.iter().any(|item| matches!(item.next, Next::Dead(_))) {
+        keep_form(core, open, kept)?;
+    } else {
         forget_message(core, open.message, kept)?;
     }
     Ok(None)
+}
+
+/// Stores the form of a message in place of a text that was not saved.
+pub(super) fn keep_form(core: &mut Core<'_>, open: &Open, kept: i64) -> rusqlite::Result<i64> {
+    let first = open.lanes.first();
+    let Some(form) = first.and_then(|lane| form_of(lane.kept)) else {
+        return Ok(0);
+    };
+    if kept & KEPT_TEXT != 0 {
+        return Ok(0);
+    }
+    let composed = first.and_then(|lane| lane.composed).unwrap_or(open.started);
+    let form = core.names.read().name_of(form);
+    core.sql
+        .save_text
+        .execute(params![open.message, composed, form])?;
+    Ok(KEPT_TEXT)
 }
 
 /// Writes down who goes in a message of several.

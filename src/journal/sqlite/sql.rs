@@ -25,12 +25,20 @@ macro_rules! statements {
 statements! {
     begin: "BEGIN IMMEDIATE";
     commit: "COMMIT";
+    page_count: "PRAGMA page_count";
+    free_pages: "PRAGMA freelist_count";
 
     insert_event: "INSERT INTO event (seq, id, received, source, generation, flags, first_delivery, deliveries, identities, matched, text, original) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     insert_delivery: "INSERT INTO delivery (seq, event, subscription, sink, level, lane_key, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     insert_lane: "INSERT INTO lane (head, sink, level, due, key, phase, expires) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT DO NOTHING";
     insert_queue: "INSERT INTO queue (delivery, sink, key) VALUES (?1, ?2, ?3)";
+    write_bookmark: "INSERT INTO bookmark (source, text) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET text = excluded.text";
     insert_operation: "INSERT INTO operation (seq, received, source, reason, text) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+    insert_refused: "INSERT INTO refused (seq, at, source, reason, body, form, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    oldest_refused: "SELECT seq FROM refused WHERE source = ?1 ORDER BY seq LIMIT 1";
+    delete_refused: "DELETE FROM refused WHERE seq = ?1 RETURNING source, coalesce(length(body), 0)";
+    old_refused: "SELECT seq, at FROM refused ORDER BY seq LIMIT ?1";
 
     find_identity: "SELECT event FROM identity WHERE key = ?1";
     find_identity_more: "SELECT event FROM identity_more WHERE key = ?1";
@@ -44,7 +52,7 @@ statements! {
     lane_by_head: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head = ?1";
     lanes_of_event: "SELECT head, sink, key, expires, charged, kills, since, uncounted, first_attempt, message, composed, kept, last, level, due, again, late, earlier FROM lane WHERE head BETWEEN ?1 AND ?2 AND head <> ?3 AND +sink = ?4 AND +due <= ?5 AND message IS NULL AND again IS NULL ORDER BY head";
     queued_of_event: "SELECT delivery FROM queue WHERE delivery BETWEEN ?1 AND ?2 AND +sink = ?3 AND +key = ?4 ORDER BY delivery";
-    open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3 WHERE head = ?1";
+    open_lane: "UPDATE lane SET due = NULL, attempt = ?2, started = ?3, kept = ?4 WHERE head = ?1";
     claimed_delivery: "SELECT d.subscription, d.sink, d.event, e.id, e.text, e.first_delivery, e.deliveries FROM delivery d JOIN event e ON e.seq = d.event WHERE d.seq = ?1";
     saved_text: "SELECT text FROM message WHERE number = ?1 AND frozen = 1";
     saved_progress: "SELECT bytes FROM checkpoint WHERE message = ?1";
@@ -92,10 +100,10 @@ statements! {
     old_operations: "SELECT seq, received FROM operation ORDER BY seq LIMIT ?1";
     delete_operations: "DELETE FROM operation WHERE seq <= ?1";
     identity_slice: "SELECT key FROM identity WHERE key > ?1 ORDER BY key LIMIT 1 OFFSET ?2";
-    delete_identities: "DELETE FROM identity WHERE key > ?1 AND key <= ?2 AND event < ?3";
-    delete_identities_more: "DELETE FROM identity_more WHERE key > ?1 AND key <= ?2 AND event < ?3";
+    delete_identities: "DELETE FROM identity WHERE key > ?1 AND key <= ?2 AND (event < ?3 OR (event <= ?4 AND NOT EXISTS (SELECT 1 FROM kept_back k WHERE k.event = identity.event)))";
+    delete_identities_more: "DELETE FROM identity_more WHERE key > ?1 AND key <= ?2 AND (event < ?3 OR (event <= ?4 AND NOT EXISTS (SELECT 1 FROM kept_back k WHERE k.event = identity_more.event)))";
 
-    write_counter: "UPDATE counter SET events = ?1, planned = ?2, delivered = ?3, dead = ?4, suppressed = ?5, pending = ?6, removed = ?7, next_event = ?8, next_delivery = ?9, next_attempt = ?10, next_claim = ?11, next_operation = ?12, identities_from = ?13, swept = ?14 WHERE one = 1";
+    write_counter: "UPDATE counter SET events = ?1, planned = ?2, delivered = ?3, dead = ?4, suppressed = ?5, pending = ?6, removed = ?7, next_event = ?8, next_delivery = ?9, next_attempt = ?10, next_claim = ?11, next_operation = ?12, identities_from = ?13, swept = ?14, next_refused = ?15 WHERE one = 1";
     write_backlog: "INSERT INTO backlog (sink, pending) VALUES (?1, ?2) ON CONFLICT (sink) DO UPDATE SET pending = pending + excluded.pending";
 
     insert_hand: "INSERT INTO hand (at, who, verb, what, why) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -136,8 +144,8 @@ mod tests {
                 .unwrap();
             for step in steps {
                 // A scan in key order that stops after a bounded number of rows is a walk.
-                let walk =
-                    text.contains("ORDER BY seq LIMIT") && step.starts_with("SCAN operation");
+                let walk = text.contains("ORDER BY seq LIMIT")
+                    && ["SCAN operation", "SCAN refused"].contains(&&*step);
                 if (step.starts_with("SCAN") && !walk) || step.contains("TEMP B-TREE") {
                     bad.push(format!("{name}: {step}"));
                 }

@@ -2,15 +2,22 @@
 
 use rusqlite::OptionalExtension;
 
+use super::backlog;
 use super::core::{Core, Verb};
 use super::fault::Fault;
 use super::finish::{DEAD, DELIVERED};
-use crate::journal::{Sweep, Swept};
+use super::identity::Gone;
+use super::refused;
+use crate::journal::{Fill, Pressure, Sweep, Swept};
 
 /// A step of retention.
 pub(super) struct Sweeping {
     pub(super) sweep: Sweep,
 }
+
+/// Waiting deliveries that give way before it is looked whether that was enough. Chosen: with events
+/// of 4 MiB no more than 64 MiB.
+const AT_ONCE: usize = 16;
 
 /// An old event: its integer, first delivery and how many.
 type Old = (i64, i64, i64);
@@ -24,25 +31,90 @@ impl Verb for Sweeping {
             keep,
             dedup_window,
             events_max,
+            pressure,
         } = self.sweep;
         let before = |age: std::time::Duration| {
             let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
             now.as_millisecond().saturating_sub(age)
         };
-        // An identity is verified with its event, so the event stays as long.
-        let cut = before(keep.max(dedup_window));
         let mut swept = Swept::default();
-        sweep_kept_back(core, events_max.div_ceil(4), &mut swept)?;
-        let more_events = sweep_events(core, cut, events_max, &mut swept)?;
-        let more_operations = sweep_operations(core, before(keep), events_max)?;
-        let keep_from = first_received(core, before(dedup_window))?;
+        let tight = pressure > Pressure::None;
+        // An identity is verified with its event, so the event stays as long.
+        let cut = if tight {
+            i64::MAX
+        } else {
+            before(keep.max(dedup_window))
+        };
+        let looks = if tight {
+            events_max
+        } else {
+            events_max.div_ceil(4)
+        };
+        sweep_kept_back(core, looks, tight, &mut swept)?;
+        let more_events = sweep_events(core, cut, events_max, tight, &mut swept)?;
+        // What is no event goes in its turn: up to the oldest event that is left.
+        let cut = match tight {
+            true => first_left(core)?.unwrap_or(i64::MAX).max(before(keep)),
+            false => before(keep),
+        };
+        let more_others = match tight && core.fill()? == Fill::Roomy {
+            true => false,
+            false => sweep_others(core, cut, events_max, &mut swept)?,
+        };
+        if pressure == Pressure::Waiting && !swept.made_room() {
+            make_way(core, now.as_millisecond(), events_max, &mut swept)?;
+        }
+        let gone = Gone {
+            old_before: first_received(core, before(dedup_window))?,
+            swept: core.count.swept,
+        };
         let (identities, more_identities) =
             core.identities
-                .sweep(&mut core.sql, keep_from, core.count.next_event, events_max)?;
+                .sweep(&mut core.sql, gone, core.count.next_event, events_max)?;
         swept.identities = identities;
-        swept.more = more_events || more_operations || more_identities;
+        swept.more = more_events || more_others || more_identities;
         Ok(swept)
     }
+
+    fn weight(&self) -> usize {
+        self.sweep.events_max as usize
+    }
+}
+
+/// Suppresses some of what waits for the fullest sink and removes the events that are over with it.
+fn make_way(
+    core: &mut Core<'_>,
+    now: i64,
+    deliveries_max: u32,
+    swept: &mut Swept,
+) -> Result<(), Fault> {
+    let Some(sink) = core.fullest() else {
+        return Ok(());
+    };
+    let mut gone = 0;
+    while gone < deliveries_max && core.fill()? >= Fill::Near {
+        let some = backlog::crowd_out(core, sink, &backlog::INFO, AT_ONCE, now)?;
+        for item in &some {
+            let event: Old = core
+                .sql
+                .claimed_delivery
+                .query_row([item.delivery], |row| {
+                    Ok((row.get(2)?, row.get(5)?, row.get(6)?))
+                })?;
+            if remove(core, event, swept)? {
+                core.sql.delete_kept_back.execute([event.0])?;
+            }
+        }
+        if some.is_empty() {
+            break;
+        }
+        gone += u32::try_from(some.len()).unwrap_or(u32::MAX);
+    }
+    if gone > 0 {
+        let name = core.names.read().name_of(sink);
+        swept.crowded_out = Some((name, gone.into()));
+    }
+    Ok(())
 }
 
 /// Removes finished events before `cut`, oldest first, and puts the unfinished ones aside.
@@ -50,6 +122,7 @@ fn sweep_events(
     core: &mut Core<'_>,
     cut: i64,
     events_max: u32,
+    tight: bool,
     swept: &mut Swept,
 ) -> rusqlite::Result<bool> {
     let old: Vec<(Old, i64)> = core
@@ -61,7 +134,7 @@ fn sweep_events(
         .collect::<Result<_, _>>()?;
     let full = old.len() == events_max as usize;
     for (event, received) in old {
-        if received >= cut {
+        if received >= cut || (tight && core.fill()? == Fill::Roomy) {
             return Ok(false);
         }
         if !remove(core, event, swept)? {
@@ -76,6 +149,7 @@ fn sweep_events(
 fn sweep_kept_back(
     core: &mut Core<'_>,
     events_max: u32,
+    tight: bool,
     swept: &mut Swept,
 ) -> rusqlite::Result<()> {
     let aside: Vec<Old> = core
@@ -89,6 +163,10 @@ fn sweep_kept_back(
     let full = aside.len() == events_max as usize;
     core.kept_back_after = aside.last().filter(|_| full).map_or(0, |event| event.0);
     for event in aside {
+        if tight && core.fill()? == Fill::Roomy {
+            core.kept_back_after = event.0 - 1;
+            return Ok(());
+        }
         if remove(core, event, swept)? {
             core.sql.delete_kept_back.execute([event.0])?;
         }
@@ -153,7 +231,13 @@ fn remove_attempts(
     Ok(())
 }
 
-fn sweep_operations(core: &mut Core<'_>, cut: i64, rows_max: u32) -> rusqlite::Result<bool> {
+/// Removes operation results and refused bodies from before `cut`.
+fn sweep_others(
+    core: &mut Core<'_>,
+    cut: i64,
+    rows_max: u32,
+    swept: &mut Swept,
+) -> rusqlite::Result<bool> {
     let mut last = None;
     let mut looked_at = 0;
     let mut rows = core.sql.old_operations.query([rows_max])?;
@@ -166,15 +250,27 @@ fn sweep_operations(core: &mut Core<'_>, cut: i64, rows_max: u32) -> rusqlite::R
     }
     drop(rows);
     if let Some(last) = last {
-        core.sql.delete_operations.execute([last])?;
+        let removed = core.sql.delete_operations.execute([last])?;
+        swept.others += u64::try_from(removed).unwrap_or(u64::MAX);
     }
-    Ok(looked_at == rows_max)
+    let (refused, more) = refused::sweep(core, cut, rows_max)?;
+    swept.others += refused;
+    Ok(looked_at == rows_max || more)
+}
+
+/// When the oldest event was received that retention has not come to yet.
+fn first_left(core: &mut Core<'_>) -> rusqlite::Result<Option<i64>> {
+    core.sql
+        .event_from
+        .query_row([core.count.swept + 1], |row| row.get(1))
+        .optional()
 }
 
 /// The first event received at `cut` or later, found by halving: receive times rise with the
-/// integers but for small disorder, which moves the end of a window by as little.
+/// integers but for small disorder, which moves the end of a window by as little. What was kept
+/// back is looked at, too: under pressure retention passes over events of the last minute.
 fn first_received(core: &mut Core<'_>, cut: i64) -> rusqlite::Result<i64> {
-    let (mut low, mut high) = (core.count.swept + 1, core.count.next_event);
+    let (mut low, mut high) = (1, core.count.next_event);
     while low < high {
         let middle = low + (high - low) / 2;
         let found: Option<(i64, i64)> = core

@@ -318,7 +318,7 @@ fn key<'f>(
         .or_else(|| of(Kind::Eni, eni))
 }
 
-fn in_time(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+pub(super) fn in_time(at: Timestamp, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
     since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until)
 }
 
@@ -474,7 +474,7 @@ fn numbers(reader: &Reader, text: &str, params: impl Params) -> rusqlite::Result
 }
 
 /// A page that is being filled.
-struct Paging<T> {
+pub(super) struct Paging<T> {
     rows: Vec<(i64, T)>,
     limit: usize,
     looked_at: usize,
@@ -482,7 +482,7 @@ struct Paging<T> {
 }
 
 impl<T> Paging<T> {
-    fn new(limit: u32) -> Self {
+    pub(super) fn new(limit: u32) -> Self {
         Self {
             rows: Vec::new(),
             limit: page_limit(limit),
@@ -492,18 +492,18 @@ impl<T> Paging<T> {
     }
 
     /// One row beyond the page is looked for, to know whether there is a next page.
-    fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         self.rows.len() <= self.limit && self.looked_at < LOOKED_AT_MAX
     }
 
-    fn add(&mut self, number: i64, row: Option<T>) {
+    pub(super) fn add(&mut self, number: i64, row: Option<T>) {
         self.looked_at += 1;
         self.last = Some(number);
         self.rows.extend(row.map(|row| (number, row)));
     }
 
     /// The walk ended, the page is full, or enough was looked at.
-    fn done(mut self) -> Page<T> {
+    pub(super) fn done(mut self) -> Page<T> {
         let next = if self.rows.len() > self.limit {
             self.rows.truncate(self.limit);
             self.rows.last().map(|(number, _)| Cursor(*number))

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::checkpoint::WalGauge;
 use super::core::{Core, Verb};
 use super::fault::{Fault, Meaning, error, meaning};
+use super::gauge::Gauge;
 use super::names::Names;
 use super::recover::recover;
 use crate::journal::Error;
@@ -84,24 +85,37 @@ impl<V: Verb> Job for Asked<V> {
 pub(super) struct Telling {
     /// Something may be due.
     pub(super) due: Arc<Notify>,
-    /// Events were committed.
+    /// Events were committed, or removed.
     pub(super) index: SyncSender<()>,
     /// The log has grown.
     pub(super) wal: WalGauge,
 }
 
+/// What the writer begins with.
+pub(super) struct Loading<'a> {
+    pub(super) path: &'a Path,
+    pub(super) names: Arc<Names>,
+    pub(super) gauge: Arc<Gauge>,
+    /// When the attempts that were open were found dead.
+    pub(super) now: i64,
+}
+
 /// Reads what must be remembered, ends the dead claims, reports that it is ready, and then writes
 /// until every sender of jobs is gone.
 pub(super) fn write(
-    path: &Path,
+    loading: Loading<'_>,
     conn: &Connection,
-    names: Arc<Names>,
-    now: i64,
     mut jobs: mpsc::Receiver<Box<dyn Job>>,
     ready: &SyncSender<Result<(), Error>>,
     mut telling: Telling,
 ) {
-    let started = Core::load(path.to_owned(), conn, names).and_then(|mut core| {
+    let Loading {
+        path,
+        names,
+        gauge,
+        now,
+    } = loading;
+    let started = Core::load(path.to_owned(), conn, names, gauge).and_then(|mut core| {
         recover(&mut core, now)?;
         Ok(core)
     });
@@ -129,13 +143,13 @@ pub(super) fn write(
             answer_all(group, why);
             continue;
         }
-        let events_before = core.count.next_event;
+        let before = (core.count.next_event, core.count.swept);
         dead = write_group(&mut core, group).err();
         if core.wakes {
             core.wakes = false;
             telling.due.notify_one();
         }
-        if core.count.next_event != events_before {
+        if (core.count.next_event, core.count.swept) != before {
             // Full means that the index is told already.
             let _ = telling.index.try_send(());
         }

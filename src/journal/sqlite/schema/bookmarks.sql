@@ -1,0 +1,5 @@
+-- How far a source has read, one row for each.
+CREATE TABLE bookmark (
+  source INTEGER PRIMARY KEY,
+  text TEXT NOT NULL
+);

@@ -11,6 +11,7 @@ use crate::config;
 use crate::intake::Limits;
 use crate::journal::{GenerationNo, Policy, SinkNo, SubscriptionNo};
 use crate::plan::{Subscription, Subscriptions};
+use crate::probe::Probes;
 use crate::render::{Setting, Templates};
 
 /// Where the stages find what is in force. Whoever reads takes one snapshot for one piece of work,
@@ -68,6 +69,8 @@ pub struct WayOut {
     pub subscription_templates: HashMap<Arc<str>, Templates>,
     /// How built-in texts are written.
     pub setting: Setting,
+    /// When probes went out by it.
+    pub probes: Probes,
 }
 
 impl InForce {

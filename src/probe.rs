@@ -1,20 +1,21 @@
 //! A probe: a marked message through a way out, to see whether it gets through.
 //!
 //! It goes through the very object that deliveries go through, so settings, secrets and guards are
-//! those in force. It belongs to no event, is not a delivery, stands in no journal, and takes no
-//! notice of a pause. It looks like no real operation, so that a receiver that acts on events has
+//! those in force. It belongs to no event, is not a delivery, stands in no journal, takes no permit
+//! of the limit, and takes no notice of a pause. It looks like no real operation, so that a receiver that acts on events has
 //! nothing to act on; templates are left out for the same reason, and because `herald check` reads
 //! them.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use herald_model::sink::{Checkpoint, CheckpointError};
 use herald_model::{
-    DeliveryId, EventId, Item, MessageId, Notification, Outcome, Outcomes, Progress, Signal,
+    DeliveryId, EndpointId, EventId, Item, MessageId, Notification, Outcome, Outcomes, Progress,
+    Signal,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -32,6 +33,33 @@ const SUBSCRIPTION: &str = "herald sink test";
 /// What a sink gets beyond its own time limit before the probe is given up. Chosen.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Probes that may go out by an endpoint with a limit within the limit's window. Chosen: what a
+/// robot's default limit leaves of the 20 messages that DingTalk takes.
+const PROBES_AT_MOST: usize = 2;
+
+/// When probes went out by a sink, as far as its limits go back. A reload forgets them.
+#[derive(Debug, Default)]
+pub struct Probes(Mutex<Vec<(EndpointId, Timestamp)>>);
+
+impl Probes {
+    /// Notes a probe by `endpoint` at `now`.
+    ///
+    /// # Errors
+    /// Too many went out within the last `per`: how long until another may.
+    fn note(&self, endpoint: &EndpointId, per: Duration, now: Timestamp) -> Result<(), Duration> {
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = |at: Timestamp| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        sent.retain(|(_, at)| age(*at) < per);
+        let here = || sent.iter().filter(|(by, _)| by == endpoint);
+        if here().count() >= PROBES_AT_MOST {
+            let oldest = here().map(|(_, at)| age(*at)).max().unwrap_or_default();
+            return Err(per.saturating_sub(oldest));
+        }
+        sent.push((endpoint.clone(), now));
+        Ok(())
+    }
+}
+
 /// What a probe came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probed {
@@ -48,13 +76,13 @@ pub async fn probe(way_out: &WayOut, who: &str, now: Timestamp) -> Probed {
     let mut whole: Option<Outcome> = None;
     let mut told = Vec::new();
     for endpoint in &endpoints {
-        let outcomes = match notification(way_out, who, now) {
-            Some(mut notification) => {
-                notification.endpoint = Some(endpoint.clone());
-                send(way_out, &notification).await
-            }
-            None => Outcome::transient("the probe could not be made (this is a defect of Herald)")
-                .into(),
+        let room = match way_out.policy.limit.as_ref() {
+            Some(limit) => way_out.probes.note(endpoint, limit.per, now),
+            None => Ok(()),
+        };
+        let outcomes = match room {
+            Ok(()) => send(way_out, endpoint, who, now).await,
+            Err(wait) => not_sent(wait).into(),
         };
         let outcome = outcomes.of(0);
         let words = explain(way_out, &outcome, &outcomes.signal);
@@ -73,10 +101,23 @@ pub async fn probe(way_out: &WayOut, who: &str, now: Timestamp) -> Probed {
     }
 }
 
-async fn send(way_out: &WayOut, notification: &Notification) -> Outcomes {
+fn not_sent(wait: Duration) -> Outcome {
+    Outcome::transient(format!(
+        "nothing was sent: {PROBES_AT_MOST} probes went out already, and more would add up with \
+         deliveries to what the far side throttles; ask again in {} s",
+        wait.as_secs().max(1)
+    ))
+}
+
+async fn send(way_out: &WayOut, endpoint: &EndpointId, who: &str, now: Timestamp) -> Outcomes {
+    let Some(mut notification) = notification(way_out, who, now) else {
+        return Outcome::transient("the probe could not be made (this is a defect of Herald)")
+            .into();
+    };
+    notification.endpoint = Some(endpoint.clone());
     let progress = Progress::new(None, &Forgotten);
     let limit = way_out.sink.time_limit() + GRACE;
-    let sending = AssertUnwindSafe(way_out.sink.deliver(notification, &progress)).catch_unwind();
+    let sending = AssertUnwindSafe(way_out.sink.deliver(&notification, &progress)).catch_unwind();
     match tokio::time::timeout(limit, sending).await {
         Ok(Ok(outcomes)) => outcomes,
         Ok(Err(_)) => Outcome::unknown("the sink broke down (this is a defect of Herald)").into(),
@@ -177,5 +218,25 @@ struct Forgotten;
 impl Checkpoint for Forgotten {
     async fn save(&self, _: Vec<u8>) -> Result<(), CheckpointError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_leave_room_for_deliveries() {
+        let probes = Probes::default();
+        let (one, other) = (EndpointId::new("t", "1"), EndpointId::new("t", "2"));
+        let minute = Duration::from_secs(60);
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        assert_eq!(probes.note(&one, minute, at(0)), Ok(()));
+        assert_eq!(probes.note(&one, minute, at(10)), Ok(()));
+        let wait = probes.note(&one, minute, at(20)).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(40));
+        assert_eq!(probes.note(&other, minute, at(20)), Ok(()));
+        assert_eq!(probes.note(&one, minute, at(60)), Ok(()));
+        assert!(probes.note(&one, minute, at(61)).is_err());
     }
 }

@@ -12,9 +12,12 @@
 //! that of the sender alone.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     reason = "a benchmark that cannot run has nothing to say"
 )]
 
+mod far;
+#[path = "../peers/mod.rs"]
 mod peers;
 
 use std::path::Path;
@@ -34,7 +37,7 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use tokio::net::TcpStream;
 
-use self::peers::Peer;
+use self::peers::Process;
 
 const ROUNDS: usize = 3;
 const NOTIFICATIONS: usize = 10_000;
@@ -51,10 +54,9 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    if let [flag, kind] = words.as_slice()
-        && flag == "--peer"
-    {
-        return runtime.block_on(peers::serve(kind));
+    let kind = words.first().map(String::as_str).unwrap_or_default();
+    if ["http", "robot", "smtp"].contains(&kind) {
+        return runtime.block_on(far::serve(kind));
     }
     let count = words.iter().find_map(|word| word.parse().ok());
     runtime.block_on(measure(count.unwrap_or(NOTIFICATIONS)));
@@ -62,9 +64,9 @@ fn main() {
 
 async fn measure(count: usize) {
     let (http, robot, smtp) = (
-        Peer::start("http"),
-        Peer::start("robot"),
-        Peer::start("smtp"),
+        Process::beside("http"),
+        Process::beside("robot"),
+        Process::beside("smtp"),
     );
     let lanes = [
         Lane::new(
@@ -180,7 +182,7 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(kind: &'static str, at_a_time: usize, keys: &str, peer: &Peer) -> Self {
+    fn new(kind: &'static str, at_a_time: usize, keys: &str, peer: &Process) -> Self {
         let sink = sink(kind, keys);
         let mut notification = notification();
         notification.rendered = rendered(&*sink, &notification);

@@ -13,6 +13,7 @@ use crate::config::{self, Config};
 use crate::in_force::{self, InForce, Source, WayOut};
 use crate::journal::{Digest, Generation, Journal, Limit, Policy, Rules, SinkNo};
 use crate::plan::{Subscription, Subscriptions, Target};
+use crate::probe::Probes;
 use crate::render::{Part, Setting, Templates, form_alone};
 use crate::sources::Way;
 
@@ -134,6 +135,7 @@ fn way_out(
             time_zone: config.server.time_zone.clone(),
             console_url: Some(console_url.trim_end_matches('/').to_owned()),
         },
+        probes: Probes::default(),
     })
 }
 

@@ -173,6 +173,7 @@ async fn bench_of(outs: Vec<Out>) -> Bench {
                 time_zone: jiff::tz::TimeZone::UTC,
                 console_url: None,
             },
+            probes: crate::probe::Probes::default(),
         };
         ways_out.insert(*number, Arc::new(way_out));
     }

@@ -1,45 +1,11 @@
-//! The far sides, in a process of their own so that their work is not counted as the sink's: this
-//! program, started again with `--peer`. Each takes everything.
-
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+//! The far sides, each in a process of its own so that its work is not counted as the sink's. They
+//! take everything.
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A far side that runs until this is dropped.
-pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
-    child: Child,
-}
-
-impl Peer {
-    /// Starts the far side `kind`: `http`, `robot` or `smtp`.
-    pub(crate) fn start(kind: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--peer", kind])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        Self {
-            address: line.trim().parse().unwrap(),
-            child,
-        }
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What the second process does: says where it listens, and serves until it is killed.
+/// What the second process does: says where it listens, and plays `kind` (`http`, `robot` or
+/// `smtp`) until it is killed.
 pub(crate) async fn serve(kind: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());

@@ -38,8 +38,8 @@ pub use hand::{
     Cancel, Cancelled, Expire, Expired, Hand, HandVerb, Hands, Pause, Paused, Replay, STEP_MAX,
 };
 pub use look::{
-    AttemptRow, Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, GenerationRow, Look,
-    OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
+    AttemptRow, Cursor, DeliveryFilter, DeliveryRow, EndpointRow, EventFilter, EventRow,
+    GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
 };
 pub use policy::{Digest, Policy};
 pub use refused::{FORGET_MAX, Refusals, RefusedEntry, RefusedFilter, RefusedRow};

@@ -119,10 +119,11 @@ impl Dispatcher {
             let pause = self.claim_what_is_due(&mut attempts, &cut).await;
             let due = self.journal.due_signal();
             tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
                 () = due.notified() => {}
                 () = self.in_flight.freed.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => {}
             }
             while attempts.try_join_next().is_some() {}
         }
@@ -185,6 +186,8 @@ impl Dispatcher {
             policy: Arc::clone(&way_out.policy),
         };
         let mut room: Vec<Room> = in_force.sinks.values().map(room).collect();
+        // A map's own order would let one of them come first more often than its turn.
+        room.sort_unstable_by_key(|room| room.sink);
         if !room.is_empty() {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed) % room.len();
             room.rotate_left(turn);

@@ -120,7 +120,7 @@ impl Pipeline {
         };
         batch.add(&taking, body, &framing, items);
         self.tally.count(&source.name, &batch.refused_classes());
-        batch.record(&*self.journal).await
+        batch.record(&*self.journal, &in_force, now).await
     }
 
     /// Takes a body that was refused before: as [`take`](Self::take), but what is refused again is
@@ -148,7 +148,7 @@ impl Pipeline {
         };
         batch.add(&taking, body, &framing, items);
         batch.forget_refused();
-        batch.record(&*self.journal).await
+        batch.record(&*self.journal, &in_force, now).await
     }
 
     /// Takes several bodies of events that a source fetched, each a document of its own, with how
@@ -186,7 +186,10 @@ impl Pipeline {
             source: Arc::clone(&source.name),
             text,
         }));
-        let mut answers = batch.record(&*self.journal).await?.into_iter();
+        let mut answers = batch
+            .record(&*self.journal, &in_force, now)
+            .await?
+            .into_iter();
         let of_body = |count: usize| answers.by_ref().take(count).collect();
         Ok(counts.into_iter().map(of_body).collect())
     }

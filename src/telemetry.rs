@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,11 +11,19 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
-use crate::journal::Totals;
 use crate::pipeline::Answer;
+
+mod standing;
+
+#[cfg(test)]
+mod tests;
+
+use standing::Standing;
+pub use standing::{Facts, SinkFact};
 
 /// Writes logs to standard error, by `HERALD_LOG` (as in `info,herald=debug`), `info` without it.
 /// Lettre's own log is never written: at `debug` it holds passwords.
@@ -37,8 +46,10 @@ pub fn log_to_stderr() {
 pub struct Metrics {
     registry: Registry,
     items: Family<ItemLabels, Counter>,
-    deliveries: Family<StateLabels, Gauge>,
-    planned: Gauge,
+    record_seconds: Histogram,
+    standing: Standing,
+    /// One scrape at a time: what stands is set and written in two steps.
+    scraping: Mutex<()>,
     source_backlog: Family<SourceLabels, Gauge>,
     source_age: Family<SourceLabels, Gauge<f64, AtomicU64>>,
 }
@@ -63,11 +74,6 @@ struct ItemLabels {
     status: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabels {
-    state: &'static str,
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("herald");
@@ -77,18 +83,14 @@ impl Default for Metrics {
             "Items taken from senders, by answer",
             items.clone(),
         );
-        let deliveries = Family::default();
-        registry.register(
-            "deliveries",
-            "Planned deliveries by where they stand; their sum is deliveries_planned",
-            deliveries.clone(),
+        let record_seconds = Histogram::new(exponential_buckets(0.000_25, 2.0, 15));
+        registry.register_with_unit(
+            "record",
+            "From a body that was read to its answer: deciding, and the journal's commit",
+            Unit::Seconds,
+            record_seconds.clone(),
         );
-        let planned = Gauge::default();
-        registry.register(
-            "deliveries_planned",
-            "Deliveries planned so far",
-            planned.clone(),
-        );
+        let standing = Standing::register(&mut registry);
         let source_backlog = Family::default();
         registry.register(
             "source_backlog_messages",
@@ -104,8 +106,9 @@ impl Default for Metrics {
         Self {
             registry,
             items,
-            deliveries,
-            planned,
+            record_seconds,
+            standing,
+            scraping: Mutex::default(),
             source_backlog,
             source_age,
         }
@@ -146,24 +149,18 @@ impl Metrics {
         }
     }
 
+    /// Notes how long a body took from being read to being answered.
+    pub fn recorded(&self, took: Duration) {
+        self.record_seconds.observe(took.as_secs_f64());
+    }
+
     /// Everything in the OpenMetrics text format.
     ///
     /// # Errors
     /// The formatter failed, which writing into memory does not.
-    pub fn write(&self, totals: &Totals) -> Result<String, fmt::Error> {
-        let states = [
-            ("delivered", totals.delivered),
-            ("dead", totals.dead),
-            ("suppressed", totals.suppressed),
-            ("pending", totals.pending),
-            ("removed", totals.removed),
-        ];
-        for (state, count) in states {
-            let gauge = self.deliveries.get_or_create(&StateLabels { state });
-            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
-        self.planned
-            .set(i64::try_from(totals.planned).unwrap_or(i64::MAX));
+    pub fn write(&self, facts: &Facts) -> Result<String, fmt::Error> {
+        let _one = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.standing.set(facts);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

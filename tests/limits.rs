@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use herald::api::door;
-use router::{BODY_MAX, BOUNDS, Router, head};
+use router::{BODY_MAX, BOUNDS, Connection, Router, head};
 use tokio::io::AsyncReadExt as _;
 
 mod router;
@@ -20,6 +20,14 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn milliseconds(count: u64) -> Duration {
     Duration::from_millis(count)
+}
+
+/// What comes until the other side closes.
+async fn rest(connection: &mut Connection) -> Vec<u8> {
+    let mut said = Vec::new();
+    let read = connection.stream.read_to_end(&mut said);
+    tokio::time::timeout(LONG, read).await.unwrap().unwrap();
+    said
 }
 
 async fn bounded(bounds: door::Bounds) -> Router {
@@ -101,7 +109,8 @@ async fn half_a_head_is_cut_and_told_why() {
         }
     });
     let mut said = Vec::new();
-    let _ = reading.read_to_end(&mut said).await;
+    let read = reading.read_to_end(&mut said);
+    let _ = tokio::time::timeout(LONG, read).await.unwrap();
     assert!(String::from_utf8_lossy(&said).starts_with("HTTP/1.1 408"));
     assert!(
         began.elapsed() < LONG / 2,
@@ -112,8 +121,7 @@ async fn half_a_head_is_cut_and_told_why() {
 
     // Who never says anything is no request that could be answered.
     let mut connection = router.connect().await;
-    let mut said = Vec::new();
-    connection.stream.read_to_end(&mut said).await.unwrap();
+    let said = rest(&mut connection).await;
     assert!(said.is_empty());
 }
 
@@ -135,8 +143,7 @@ async fn an_idle_connection_is_closed_after_a_time_of_its_own() {
         tokio::time::sleep(milliseconds(400)).await;
     }
     let began = Instant::now();
-    let mut said = Vec::new();
-    connection.stream.read_to_end(&mut said).await.unwrap();
+    let said = rest(&mut connection).await;
     assert!(said.is_empty(), "nothing is said to one that is idle");
     assert!(
         began.elapsed() >= milliseconds(800),
@@ -215,9 +222,12 @@ async fn all_bodies_together_have_a_bound() {
     let mut announcing = router.connect().await;
     announcing.write(&announce).await;
 
-    while router.room.taken() < most.len() {
-        tokio::task::yield_now().await;
-    }
+    let read = async {
+        while router.room.taken() < most.len() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, read).await.unwrap();
     let mut connection = router.connect().await;
     let refused = connection
         .post("/v1/events", "application/json", &padded(2))

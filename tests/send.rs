@@ -432,3 +432,34 @@ async fn a_router_that_is_killed_and_restarted_has_every_event_once() {
         (&json!(4_000), &json!(4_000))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_terminal_it_says_how_far_it_is() {
+    let far = Far::start(&[Act::Take]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.ndjson");
+    let events: Vec<String> = (0..2_000)
+        .map(|number| event(&number.to_string()))
+        .collect();
+    std::fs::write(&file, events.join("\n")).unwrap();
+    let line = format!(
+        "{} send --url http://{} {}",
+        env!("CARGO_BIN_EXE_herald"),
+        far.address,
+        file.display()
+    );
+    // Debian's `bsdutils`; it runs a command on a terminal of its own.
+    let ran = std::process::Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .output();
+    let Ok(ran) = ran else {
+        println!("SKIPPED: there is no `script` on this machine");
+        return;
+    };
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(said.contains(" sent, 0 refused"), "{said}");
+    assert!(said.contains("2000 sent: 2000 accepted"), "{said}");
+
+    let piped = ended(far.start_sending(&[file.to_str().unwrap()])).await;
+    assert_eq!(err(&piped), "", "and nowhere else");
+}

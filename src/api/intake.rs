@@ -10,6 +10,7 @@ use axum::extract::{Path, Request, State as Extract};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::body::{self, Bounds};
 use super::{State, content, guard, problem};
@@ -211,10 +212,13 @@ async fn recorded(
     body: &[u8],
     framing: Framing,
 ) -> Response {
+    let began = Instant::now();
     let taken = state
         .pipeline
         .take(source, bringing, body, framing, clock::now());
-    match taken.await {
+    let taken = taken.await;
+    state.metrics.recorded(began.elapsed());
+    match taken {
         Ok(answers) => {
             state.metrics.taken(&source.name, &answers);
             answered(&answers)

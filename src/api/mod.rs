@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::dispatch::Tally;
 use crate::in_force::Current;
 use crate::journal::Journal;
 use crate::pipeline::Pipeline;
@@ -59,6 +60,8 @@ pub struct State {
     pub reload: Reload,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// How attempts ended.
+    pub attempts: Arc<Tally>,
     /// Where the journal is.
     pub journal_file: std::path::PathBuf,
 }
@@ -95,7 +98,7 @@ pub fn router(state: State) -> Router {
         .route("/v1/sinks/{name}/test", post(sinks::test))
         .route("/v1/sinks/{name}/pause", post(sinks::pause))
         .route("/v1/sinks/{name}/resume", post(sinks::resume))
-        .route("/openapi.json", get(operate::not_built))
+        .route("/openapi.json", get(operate::openapi))
         .route("/healthz", get(operate::healthz))
         .route("/readyz", get(operate::readyz))
         .route("/metrics", get(operate::metrics))

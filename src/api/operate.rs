@@ -2,14 +2,17 @@
 
 use axum::Json;
 use axum::extract::State as Extract;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::State;
+use super::look::{SinkView, sink_views};
 use super::problem::Problem;
-use crate::journal::Fill;
+use crate::clock;
+use crate::journal::{Fill, Limit};
+use crate::telemetry::{Facts, SinkFact};
 
 /// What a reload came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,8 +68,8 @@ pub(super) async fn readyz(Extract(state): Extract<State>) -> Result<String, Pro
 
 /// `GET /metrics`
 pub(super) async fn metrics(Extract(state): Extract<State>) -> Result<Response, Problem> {
-    let totals = state.journal.totals().await?;
-    let text = state.metrics.write(&totals).map_err(|error| {
+    let facts = facts(&state).await?;
+    let text = state.metrics.write(&facts).map_err(|error| {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("cannot write the metrics: {error}"),
@@ -77,10 +80,46 @@ pub(super) async fn metrics(Extract(state): Extract<State>) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }
 
-/// A route of the contract whose machinery is not there.
-pub(super) async fn not_built(uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::NOT_IMPLEMENTED,
-        format!("`{}` is not in this build", uri.path()),
-    )
+/// How everything stands at the moment.
+async fn facts(state: &State) -> Result<Facts, Problem> {
+    let sink = |view: SinkView| SinkFact {
+        name: view.name,
+        state: view.state,
+        pending: view.pending,
+        oldest: view.oldest,
+    };
+    let sinks = sink_views(state).await?.into_iter().map(sink).collect();
+    let in_force = state.current.load();
+    let limit = |endpoint: &str| {
+        let policies = in_force.sinks.values().map(|way_out| &way_out.policy);
+        let its = policies.filter(|policy| {
+            let mut names = policy.endpoints.iter();
+            names.any(|name| name.as_str() == endpoint)
+        });
+        // Sinks that share it may limit it differently; the tighter one is met first.
+        let messages = |limit: &Option<Limit>| limit.map_or(u32::MAX, |limit| limit.messages);
+        its.map(|policy| policy.limit).min_by_key(messages)
+    };
+    // One that no sink names any more has nothing to tell.
+    let endpoints = state.journal.endpoints().await?.into_iter();
+    let endpoints = endpoints
+        .filter_map(|row| limit(&row.name).map(|limit| (row, limit)))
+        .collect();
+    Ok(Facts {
+        now: clock::now(),
+        totals: state.journal.totals().await?,
+        size: state.journal.size(),
+        sinks,
+        endpoints,
+        attempts: state.attempts.counts(),
+        refused: state.pipeline.refused(),
+    })
+}
+
+/// `GET /openapi.json`: the description of these routes, which `tests/openapi.rs` compares with
+/// them.
+pub(super) async fn openapi() -> impl IntoResponse {
+    let json = HeaderValue::from_static("application/json");
+    let description = include_str!("../../docs/openapi.json");
+    ([(header::CONTENT_TYPE, json)], description)
 }

@@ -139,6 +139,7 @@ async fn start_on(
         Arc::clone(&current),
         config.server.limits.queue_max,
     );
+    let dispatcher = Dispatcher::new(Arc::clone(&journal), Arc::clone(&current));
     let state = api::State {
         pipeline: pipeline.clone(),
         journal: Arc::clone(&journal),
@@ -147,6 +148,7 @@ async fn start_on(
         room: api::Room::new(config.server.limits.bodies_max),
         reload: reload.clone(),
         metrics: Arc::clone(&metrics),
+        attempts: dispatcher.ended(),
         journal_file: journal_file(&config),
     };
     let stop_dispatch = CancellationToken::new();
@@ -177,7 +179,6 @@ async fn start_on(
             cut: cut.clone(),
         },
     ));
-    let dispatcher = Dispatcher::new(Arc::clone(&journal), Arc::clone(&current));
     let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone(), cut.clone()));
 
     let drain = config.server.drain;

@@ -55,9 +55,12 @@ pub(super) async fn run(arguments: Arguments) -> Done {
             "  NOT CONSERVED: please report this"
         },
     );
+    println!("{}", size(&status["size"]));
     let sinks = status["sinks"].as_array().cloned().unwrap_or_default();
     let row = |sink: &Value| {
-        ["name", "kind", "state", "pending", "oldest", "endpoint"].map(|key| text(sink, &[key]))
+        let keys = ["name", "kind", "state", "pending", "oldest", "endpoint"];
+        let [name, kind, state, pending, oldest, endpoint] = keys.map(|key| text(sink, &[key]));
+        [name, kind, state, pending, oldest, endpoint, why(sink)]
     };
     let rows: Vec<_> = sinks.iter().map(row).collect();
     if !rows.is_empty() {
@@ -65,7 +68,9 @@ pub(super) async fn run(arguments: Arguments) -> Done {
         print!(
             "{}",
             table(
-                ["SINK", "KIND", "STATE", "PENDING", "OLDEST", "ENDPOINT"],
+                [
+                    "SINK", "KIND", "STATE", "PENDING", "OLDEST", "ENDPOINT", "WHY"
+                ],
                 &rows
             )
         );
@@ -78,6 +83,45 @@ pub(super) async fn run(arguments: Arguments) -> Done {
         print!("{}", table(["AT", "WHO", "DID", "TO", "WHY"], &rows));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How much room the journal takes, and what follows from that.
+fn size(size: &Value) -> String {
+    let mebibytes = |key: &str| size[key].as_u64().unwrap_or(0) >> 20;
+    let note = match size["fill"].as_str() {
+        Some("trimming") => ": finished events go early",
+        Some("near") => ": intake is about to be refused",
+        Some("full") => ": INTAKE IS REFUSED until there is room",
+        _ => "",
+    };
+    format!(
+        "journal {} MiB of {} MiB in use{note}",
+        mebibytes("used"),
+        mebibytes("max"),
+    )
+}
+
+/// Why nothing leaves by a sink, where nothing does.
+fn why(sink: &Value) -> String {
+    let until = text(sink, &["until"]);
+    let paused = &sink["paused"];
+    if paused.is_object() {
+        let [who, at, why] = ["who", "at", "why"].map(|key| text(paused, &[key]));
+        let words = if why.is_empty() {
+            why
+        } else {
+            format!(": {why}")
+        };
+        return format!("paused by {who} at {at}{words}");
+    }
+    match sink["state"].as_str() {
+        Some("held") => "it is not in the configuration".to_owned(),
+        Some("penalty") => format!("the far side punishes it until {until}"),
+        Some("broken") => format!("its breaker is open; next probe {until}"),
+        Some("limited") if until.is_empty() => "it waits for an open attempt to end".to_owned(),
+        Some("limited") => format!("its limit is used up until {until}"),
+        _ => String::new(),
+    }
 }
 
 /// Deeds of people shown at most. Chosen: a screen has other things to show; `--json` has more.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::{Clock, decide};
+use super::{Clock, Tally, decide};
 use crate::in_force::WayOut;
 use crate::intake;
 use crate::journal::{AttemptNo, Claimed, Error, Journal, Next, Saved, SettledItem, Settlement};
@@ -27,15 +27,27 @@ const GRACE: Duration = Duration::from_secs(5);
 /// First and longest pause between two tries to settle while the journal refuses. Chosen.
 const SETTLE_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// What an attempt is made with.
+pub(super) struct Of<'a> {
+    pub(super) journal: &'a dyn Journal,
+    pub(super) way_out: &'a WayOut,
+    pub(super) clock: &'a Clock,
+    pub(super) ended: &'a Tally,
+}
+
 /// Carries out the attempt that was claimed at `started`. `cut` ends it early, as unknown.
 pub(super) async fn attempt(
-    journal: &dyn Journal,
-    way_out: &WayOut,
+    of: Of<'_>,
     mut claimed: Claimed,
     started: Timestamp,
-    clock: &Clock,
     cut: &CancellationToken,
 ) {
+    let Of {
+        journal,
+        way_out,
+        clock,
+        ended: tally,
+    } = of;
     let outcomes = match prepare(journal, way_out, &mut claimed, started).await {
         Ok(notification) => deliver(journal, way_out, &claimed, &notification, cut).await,
         Err(why) => Outcome::transient(why).into(),
@@ -43,6 +55,8 @@ pub(super) async fn attempt(
     let ended = clock();
     let settlement = settlement(way_out, &claimed, &outcomes, started, ended);
     tell(way_out, &claimed, &settlement);
+    let outcomes = settlement.items.iter().map(|item| item.outcome.as_str());
+    tally.count(&way_out.name, outcomes);
     settle(journal, settlement, cut).await;
 }
 

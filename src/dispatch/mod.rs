@@ -21,11 +21,13 @@ use crate::journal::{ClaimRequest, Claims, Journal, Room, SinkNo};
 
 mod attempt;
 mod decide;
+mod tally;
 
 #[cfg(test)]
 mod tests;
 
 pub use decide::{RETRY_AFTER_MAX, next};
+pub use tally::Tally;
 
 /// Longest pause between two looks at the journal. A lost wake-up costs at most this, never a
 /// delivery. Chosen.
@@ -40,6 +42,7 @@ pub struct Dispatcher {
     current: Current,
     in_flight: Arc<InFlight>,
     clock: Clock,
+    ended: Arc<Tally>,
     /// Counts the claims, so that each begins with another sink.
     turn: AtomicUsize,
 }
@@ -100,6 +103,7 @@ impl Dispatcher {
             current,
             in_flight: Arc::default(),
             clock: Arc::new(clock::now),
+            ended: Arc::default(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -109,6 +113,11 @@ impl Dispatcher {
     pub fn with_clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// How attempts ended, as it goes on.
+    pub fn ended(&self) -> Arc<Tally> {
+        Arc::clone(&self.ended)
     }
 
     /// Works until `stop`; then claims nothing more and lets what is in flight end until `cut`,
@@ -167,8 +176,15 @@ impl Dispatcher {
             let way_out = Arc::clone(way_out);
             let cut = cut.clone();
             let clock = Arc::clone(&self.clock);
+            let ended = Arc::clone(&self.ended);
             attempts.spawn(async move {
-                attempt::attempt(&*journal, &way_out, claimed, now, &clock, &cut).await;
+                let of = attempt::Of {
+                    journal: &*journal,
+                    way_out: &way_out,
+                    clock: &clock,
+                    ended: &ended,
+                };
+                attempt::attempt(of, claimed, now, &cut).await;
                 drop(place);
             });
         }

@@ -79,6 +79,44 @@ fn eni(value: &Value) -> Option<Eni> {
     })
 }
 
+/// The canonical text of an event with what a repeat of it knows more about who asked: the
+/// initiator, or else the service that owns the ENI. `None` where the repeat knows no more.
+pub fn learned(first: &str, repeat: &str) -> Option<Arc<str>> {
+    let limits = Limits {
+        depth_max: Limits::DEPTH_CEILING,
+    };
+    let parse = |text: &str| json::parse(text.as_bytes(), limits).ok();
+    let (first, repeat) = (parse(first)?.value, parse(repeat)?.value);
+    if knowledge(&repeat) <= knowledge(&first) {
+        return None;
+    }
+    let Value::Object(mut fields) = first else {
+        return None;
+    };
+    let intake = fields.remove("intake")?;
+    for key in ["initiator", "addressee"] {
+        fields.remove(key);
+        if let Some(known) = repeat.get(key) {
+            fields.insert(key, known.clone());
+        }
+    }
+    fields.insert("intake", intake);
+    Some(Value::Object(fields).to_string().into())
+}
+
+/// How much a canonical form says of who asked: nothing, the owning service, the initiator.
+fn knowledge(value: &Value) -> u8 {
+    let is_service = || {
+        let kind = value.path(["addressee", "kind"]).and_then(Value::as_str);
+        kind == Some("service")
+    };
+    match value.get("initiator") {
+        Some(_) => 2,
+        None if is_service() => 1,
+        None => 0,
+    }
+}
+
 /// The canonical text with `intake.conflict` added: `intake` is its last member, so it ends
 /// with `}}`.
 pub(super) fn in_conflict(text: &str) -> Arc<str> {

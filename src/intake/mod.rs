@@ -39,7 +39,7 @@ mod tests;
 
 pub use binary::Attributes;
 pub use body::items;
-pub use canonical::restore;
+pub use canonical::{learned, restore};
 pub use draft::{Draft, Sealed};
 pub use identity::Identities;
 pub(crate) use identity::eni_identity;

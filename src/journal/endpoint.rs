@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use herald_model::event::Level;
 use herald_model::{Outcome, Signal};
+use jiff::Timestamp;
 
-use super::SinkState;
+use super::{EndpointRow, SinkState};
 
 #[cfg(test)]
 mod tests;
@@ -314,6 +315,21 @@ impl Endpoint {
             Some(until) => Some(Closed::Penalty(until)),
             None if self.breaker_is_open() => Some(Closed::Breaker(self.probe_at)),
             None => None,
+        }
+    }
+
+    /// As people see it.
+    pub(crate) fn shown(&self, name: &str) -> EndpointRow {
+        let time = |at: i64| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);
+        EndpointRow {
+            name: name.to_owned(),
+            starts: self
+                .starts
+                .iter()
+                .map(|(at, count)| (time(*at), *count))
+                .collect(),
+            penalty_until: self.penalty_until.map(time),
+            is_broken: self.breaker_is_open(),
         }
     }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use herald_model::{DeliveryId, DeliveryState, EventId, MessageId, Phase};
 use jiff::Timestamp;
 
-use super::{DeliveryNo, Error, EventNo, GenerationNo};
+use super::{DeliveryNo, Error, EventNo, GenerationNo, Limit};
 
 /// Reading for people and for verdicts. Never blocks a writer.
 #[async_trait]
@@ -40,6 +40,9 @@ pub trait Look: Send + Sync {
 
     /// What waits, by sink, and every sink that may not be used.
     async fn sinks(&self) -> Result<Vec<SinkRow>, Error>;
+
+    /// What limits protect: every endpoint that ever was used.
+    async fn endpoints(&self) -> Result<Vec<EndpointRow>, Error>;
 
     /// The counters of conservation.
     async fn totals(&self) -> Result<Totals, Error>;
@@ -217,6 +220,28 @@ pub struct SinkRow {
     pub until: Option<Timestamp>,
 }
 
+/// How one endpoint stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointRow {
+    /// Its name.
+    pub name: String,
+    /// When messages started, and how many, for as long as a limit counts them; oldest first.
+    pub starts: Vec<(Timestamp, u32)>,
+    /// Until when the far side punishes it.
+    pub penalty_until: Option<Timestamp>,
+    /// Whether its breaker is open.
+    pub is_broken: bool,
+}
+
+impl EndpointRow {
+    /// Messages that count against `limit` now.
+    pub fn used(&self, limit: &Limit, now: Timestamp) -> u64 {
+        let counts = |at: Timestamp| at.saturating_add(limit.per).is_ok_and(|end| end > now);
+        let counted = self.starts.iter().filter(|(at, _)| counts(*at));
+        counted.map(|(_, count)| u64::from(*count)).sum()
+    }
+}
+
 /// Whether a sink may be used, as the last claim or settlement found it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -235,6 +260,15 @@ pub enum SinkState {
 }
 
 impl SinkState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Limited,
+        Self::Penalty,
+        Self::Broken,
+        Self::Held,
+    ];
+
     /// The word of the public contract.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -38,8 +38,8 @@ pub use hand::{
     Cancel, Cancelled, Expire, Expired, Hand, HandVerb, Hands, Pause, Paused, Replay, STEP_MAX,
 };
 pub use look::{
-    AttemptRow, Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, GenerationRow, Look,
-    OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
+    AttemptRow, Cursor, DeliveryFilter, DeliveryRow, EndpointRow, EventFilter, EventRow,
+    GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow, SinkState, Totals,
 };
 pub use policy::{Digest, Policy};
 pub use refused::{FORGET_MAX, Refusals, RefusedEntry, RefusedFilter, RefusedRow};
@@ -131,6 +131,16 @@ pub trait Journal: Look + Hands + Refusals {
     /// Nothing of the batch was written (full disk, no room left, failed sync); the sender should
     /// try again.
     async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, Error>;
+
+    /// Adds to an event what a repeat of it knows more: replaces its text, adds subscriptions that
+    /// match now, and plans their deliveries; returns when that is durable. `false` where the event
+    /// is not there any more or its text is not what it was when it was looked at: look again.
+    ///
+    /// Safe to repeat: the second time the text has changed.
+    ///
+    /// # Errors
+    /// Nothing was written.
+    async fn learn(&self, learned: Learned) -> Result<bool, Error>;
 
     /// Leases due lanes, most urgent level first, oldest first within a level, and writes the open
     /// attempt of each: that row is the claim, the kill counter and, after a crash, the *unknown*.
@@ -309,6 +319,23 @@ pub struct Planned {
     pub level: Level,
     /// When it is too late.
     pub expires_at: Timestamp,
+}
+
+/// What a repeat knows more of an event, and what follows from it.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    /// The event.
+    pub event: EventNo,
+    /// Its canonical text as it was looked at.
+    pub before: Arc<str>,
+    /// The same with what was learned.
+    pub text: Arc<str>,
+    /// When the repeat was received.
+    pub received_at: Timestamp,
+    /// Subscriptions that match besides those that did.
+    pub matched: Vec<SubscriptionNo>,
+    /// What was planned for them.
+    pub deliveries: Vec<Planned>,
 }
 
 /// The answer to one entry.

@@ -1,11 +1,16 @@
 //! The items of one body on their way through the journal.
 
+use std::sync::Arc;
+
+use herald_model::EventId;
+use herald_model::event::{Addressee, Owner};
 use jiff::Timestamp;
 
-use super::{Answer, Bringing, event, operation};
+use super::{Answer, Bringing, SCRATCH, event, operation};
 use crate::in_force::{InForce, Source};
 use crate::intake::{self, Class, Framing, Kept, Refusal};
-use crate::journal::{Entry, Error, Journal, Recorded, RefusedEntry};
+use crate::journal::{Entry, Error, Journal, Learned, Recorded, RefusedEntry};
+use crate::plan;
 
 /// A refused body for the journal.
 pub(super) fn refused(
@@ -111,7 +116,13 @@ impl Batch {
     }
 
     /// Answers each item when everything is durable.
-    pub(super) async fn record(self, journal: &dyn Journal) -> Result<Vec<Answer>, Error> {
+    pub(super) async fn record(
+        self,
+        journal: &dyn Journal,
+        in_force: &InForce,
+        now: Timestamp,
+    ) -> Result<Vec<Answer>, Error> {
+        let knowing: Vec<_> = self.entries.iter().map(knowing).collect();
         let reasons: Vec<_> = self.entries.iter().map(not_triggered).collect();
         let is_refused_whole = self.entries.is_empty() && self.bookmark.is_none();
         let mut entries = self.entries;
@@ -126,6 +137,11 @@ impl Batch {
             Err(_) if is_refused_whole => Vec::new(),
             recorded => recorded?,
         };
+        for (recorded, text) in recorded.iter().zip(&knowing) {
+            if let (Recorded::Duplicate { of }, Some(text)) = (recorded, text) {
+                learn(journal, in_force, *of, text, now).await?;
+            }
+        }
         let mut recorded = recorded.into_iter().zip(reasons);
         let answer = |item: Result<(), Refusal>| match item {
             Err(refusal) => Ok(Answer::Refused(refusal.reason)),
@@ -149,4 +165,60 @@ fn not_triggered(entry: &Entry) -> Option<&'static str> {
         Entry::NotTriggered { reason, .. } => Some(reason),
         Entry::Event(_) | Entry::Bookmark { .. } | Entry::Refused(_) => None,
     }
+}
+
+/// The text of an event that says who asked for the operation, or whose ENI it is.
+fn knowing(entry: &Entry) -> Option<Arc<str>> {
+    let Entry::Event(entry) = entry else {
+        return None;
+    };
+    let event = &entry.event;
+    let may_know =
+        matches!(event.addressee, Addressee::Service(_)) || event.text.contains("\"initiator\":");
+    may_know.then(|| Arc::clone(&event.text))
+}
+
+/// Looks at an event whose text was changed meanwhile, by another repeat. Chosen: each change adds to
+/// what is known, and there are two to add.
+const LOOKS: u32 = 4;
+
+/// Adds to the event `of` what a repeat of it knows more, and plans what follows for subscriptions
+/// with `owner`: whom it is addressed to is nothing to the others.
+async fn learn(
+    journal: &dyn Journal,
+    in_force: &InForce,
+    of: EventId,
+    repeat: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for _ in 0..LOOKS {
+        let Some(row) = journal.event(of).await? else {
+            return Ok(());
+        };
+        let Some(text) = intake::learned(&row.text, repeat) else {
+            return Ok(());
+        };
+        let Ok(event) = intake::restore(of, Arc::clone(&text)) else {
+            return Ok(());
+        };
+        let learned = {
+            let mut matched =
+                SCRATCH.with_borrow_mut(|scratch| in_force.subscriptions.matching(&event, scratch));
+            matched.retain(|subscription| {
+                subscription.owner != Owner::Users && !row.matched.contains(&subscription.name)
+            });
+            Learned {
+                event: row.number,
+                before: row.text,
+                text,
+                received_at: now,
+                deliveries: plan::plan(&event, &matched, now),
+                matched: matched.iter().map(|one| one.number).collect(),
+            }
+        };
+        if journal.learn(learned).await? {
+            return Ok(());
+        }
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use herald_model::delivery::Order;
-use herald_model::event::Owner;
+use herald_model::event::{Addressee, Owner};
 use herald_rules::Pattern;
 
 use super::*;
@@ -35,10 +35,17 @@ struct Bench {
 }
 
 async fn bench() -> Bench {
+    bench_of(&[("failed", Owner::Users)]).await
+}
+
+async fn bench_of(owners: &[(&str, Owner)]) -> Bench {
     let journal = Arc::new(MemoryJournal::new());
     let rules = Rules {
         since: Timestamp::UNIX_EPOCH,
-        subscriptions: vec![("failed".into(), "{}".into())],
+        subscriptions: owners
+            .iter()
+            .map(|(name, _)| ((*name).into(), "{}".into()))
+            .collect(),
         sinks: vec!["mail".into(), "chat".into()],
     };
     let generation = journal.begin(rules).await.unwrap();
@@ -47,22 +54,23 @@ async fn bench() -> Bench {
         name: name.into(),
         order: Order::None,
     };
-    let subscription = Subscription {
-        number: generation.subscriptions[0],
-        name: "failed".into(),
+    let subscription = |(place, (name, owner)): (usize, &(&str, Owner))| Subscription {
+        number: generation.subscriptions[place],
+        name: (*name).into(),
         pattern: Some(Pattern::from_json(r#"{"content":{"result":["failed"]}}"#).unwrap()),
         form: herald_model::event::Form::default(),
-        owner: Owner::Users,
+        owner: owner.clone(),
         to: vec![target(0, "mail"), target(1, "chat")],
         expires: Duration::from_secs(3_600),
     };
+    let subscriptions = owners.iter().enumerate().map(subscription).collect();
     let in_force = InForce {
         generation: generation.number,
         limits: Limits::default(),
         dedup_window: Duration::from_secs(86_400),
         announcing: HashSet::from([ACCOUNT.to_owned()]),
         sources: HashMap::new(),
-        subscriptions: Subscriptions::new(vec![subscription]),
+        subscriptions: Subscriptions::new(subscriptions),
         sinks: HashMap::new(),
     };
     let current = Arc::new(ArcSwap::from_pointee(in_force));
@@ -182,6 +190,52 @@ async fn an_event_and_its_operation_result_are_one() {
     };
     let same = event("other-id", "failed").replace("r-other-id", "r-9");
     assert_eq!(bench.events(&same).await, [Answer::Duplicate(first)]);
+}
+
+#[tokio::test]
+async fn a_repeat_that_knows_more_adds_it_for_those_with_an_owner() {
+    let service = Addressee::Service("svc-1".to_owned());
+    let bench = bench_of(&[
+        ("users", Owner::Users),
+        ("theirs", Owner::One(service)),
+        ("all", Owner::Everyone),
+    ])
+    .await;
+    let plain = event("other-id", "failed").replace("r-other-id", "r-9");
+    let [Answer::Accepted(first)] = bench.events(&plain).await[..] else {
+        panic!()
+    };
+    assert_eq!(bench.planned().await, 4, "for the users and for all");
+
+    let by = |kind: &str, id: &str| {
+        let initiator = format!(r#""initiator":{{"kind":"{kind}","id":"{id}"}},"error""#);
+        operation("Secondary").replace("\"error\"", &initiator)
+    };
+    let batch = format!("[{0},{0}]", by("service", "svc-1"));
+    for body in [batch.clone(), batch, by("user", "u-7")] {
+        let answers = bench
+            .take(Bringing::Operations, &body, Framing::Document)
+            .await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| *answer == Answer::Duplicate(first))
+        );
+    }
+    let row = bench.journal.event(first).await.unwrap().unwrap();
+    assert!(
+        row.text.contains(r#""id":"other-id""#),
+        "the first one's own fields stay"
+    );
+    let told = r#""initiator":{"kind":"service","id":"svc-1"},"addressee":{"kind":"service","id":"svc-1"},"intake""#;
+    assert!(row.text.contains(told), "{}", row.text);
+    assert_eq!(row.matched, ["users".into(), "all".into(), "theirs".into()]);
+    let of = bench.journal.deliveries_of(row.number).await.unwrap();
+    let names: Vec<_> = of.iter().map(|row| &*row.subscription).collect();
+    let expected = ["users", "users", "all", "all", "theirs", "theirs"];
+    assert_eq!(names, expected, "each once, however often it was repeated");
+    assert_eq!(bench.events(&plain).await, [Answer::Duplicate(first)]);
+    assert_eq!(bench.planned().await, 6);
 }
 
 #[tokio::test]

@@ -56,6 +56,8 @@ suite! {
         a_batch_with_an_unknown_sink_writes_nothing,
         a_result_that_triggers_nothing_is_noted,
         a_bookmark_is_written_with_its_batch_or_not_at_all,
+        what_a_repeat_knows_more_is_added_once,
+        what_was_added_is_found_delivered_and_removed,
         nothing_recorded_is_nothing;
     lanes:
         a_lane_keeps_the_order_of_commits,

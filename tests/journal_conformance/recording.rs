@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use herald::journal::{Entry, EventFilter, Identity, OperationFilter, Recorded, SinkNo};
+use herald::journal::{
+    DeliveryFilter, Entry, EventFilter, Identity, Learned, OperationFilter, Planned, Recorded,
+    SinkNo,
+};
+use herald_model::event::Level;
+use herald_model::{DeliveryId, EventId};
 
 use crate::engine::Engine;
 use crate::world::{DAY, HOUR, World, accepted};
@@ -198,6 +203,108 @@ pub(crate) async fn a_bookmark_is_written_with_its_batch_or_not_at_all(engine: &
     world.restart().await;
     assert_eq!(read(&world, "tail").await.as_deref(), Some("three"));
     assert_eq!(read(&world, "other").await, None);
+}
+
+/// For the second subscription, by the second sink.
+async fn learned(world: &World<'_>, of: EventId) -> Learned {
+    let row = world.journal().event(of).await.unwrap().unwrap();
+    Learned {
+        event: row.number,
+        before: Arc::clone(&row.text),
+        text: row.text.replace('{', "{\"initiator\":1,").into(),
+        received_at: world.now,
+        matched: vec![world.rules.subscriptions[1]],
+        deliveries: vec![Planned {
+            subscription: world.rules.subscriptions[1],
+            sink: world.rules.sinks[1],
+            lane: None,
+            level: Level::Info,
+            expires_at: world.now + 60 * DAY,
+        }],
+    }
+}
+
+pub(crate) async fn what_a_repeat_knows_more_is_added_once(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let event = world.event(1);
+    world.record(vec![event.clone(), world.event(2)]).await;
+    let learned = learned(&world, event.id()).await;
+    assert!(world.journal().learn(learned.clone()).await.unwrap());
+    assert!(
+        !world.journal().learn(learned.clone()).await.unwrap(),
+        "the text has changed"
+    );
+    world.conserves().await;
+    world.restart().await;
+    assert!(!world.journal().learn(learned.clone()).await.unwrap());
+
+    let row = world.journal().event(event.id()).await.unwrap().unwrap();
+    assert_eq!(row.text, learned.text);
+    assert_eq!(row.matched, [Arc::from("first"), Arc::from("second")]);
+    let deliveries = world.journal().deliveries_of(row.number).await.unwrap();
+    let pairs: Vec<_> = deliveries
+        .iter()
+        .map(|row| (&*row.subscription, &*row.sink))
+        .collect();
+    assert_eq!(
+        pairs,
+        [("first", "mail"), ("first", "hook"), ("second", "hook")]
+    );
+    let totals = world.totals().await;
+    assert_eq!((totals.events, totals.planned, totals.pending), (2, 5, 5));
+
+    let mut unknown = learned.clone();
+    unknown.before = row.text;
+    unknown.deliveries[0].sink = SinkNo(99);
+    assert!(world.journal().learn(unknown).await.is_err());
+    world.conserves().await;
+}
+
+pub(crate) async fn what_was_added_is_found_delivered_and_removed(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let event = world.event(1);
+    world.record(vec![event.clone()]).await;
+    world.pass(HOUR);
+    world.record(vec![world.event(2)]).await;
+    let learned = learned(&world, event.id()).await;
+    assert!(world.journal().learn(learned).await.unwrap());
+    let id = DeliveryId::derive(event.id(), "second", "hook");
+    let row = world.journal().delivery(id).await.unwrap().unwrap();
+    assert_eq!((&*row.subscription, row.event), ("second", event.id()));
+    // A list since then shows what came since then, and is not cut short by it.
+    let since = DeliveryFilter {
+        since: Some(world.now),
+        ..DeliveryFilter::default()
+    };
+    assert_eq!(world.deliveries(since).await.len(), 2);
+
+    for message in &world.claim(0, 10).await.messages {
+        world.deliver(message).await;
+    }
+    let (added, others): (Vec<_>, Vec<_>) = world
+        .claim(1, 10)
+        .await
+        .messages
+        .into_iter()
+        .partition(|message| message.items[0].id == id);
+    assert_eq!((added.len(), others.len()), (1, 2));
+    assert!(added[0].items[0].text.contains("initiator"));
+    for message in &others {
+        world.deliver(message).await;
+    }
+    world.conserves().await;
+    world.pass(30 * DAY);
+    let swept = world.sweep(DAY, 100).await;
+    assert_eq!(
+        swept.events, 1,
+        "an event stays as long as what was added is pending"
+    );
+    world.deliver(&added[0]).await;
+    assert_eq!(world.sweep(DAY, 100).await.events, 1);
+    world.conserves().await;
+    assert!(world.journal().delivery(id).await.unwrap().is_none());
+    let totals = world.totals().await;
+    assert_eq!((totals.planned, totals.removed, totals.pending), (5, 5, 0));
 }
 
 pub(crate) async fn nothing_recorded_is_nothing(engine: &mut dyn Engine) {

@@ -1,13 +1,17 @@
 """Short loads by wrk: what was answered `accepted` is recorded, and nothing else is, over HTTP and HTTPS,
-also where the queue is too short for the load and most of it is answered 503.
+also where the queue is too short for the load and most of it is answered 503, and while the certificate
+is renewed again and again.
 
 No figure is asserted; the rates that wrk prints are for looking at.
 """
 
 import os
 import pathlib
+import socket
+import ssl
 import subprocess
 import tempfile
+import threading
 
 import trustme
 
@@ -77,16 +81,45 @@ def body():
 
     authority = trustme.CA()
     with tempfile.TemporaryDirectory(prefix="herald-tls-") as folder:
-        identity = authority.issue_cert("127.0.0.1")
-        identity.private_key_pem.write_to_path(f"{folder}/key.pem")
-        for number, part in enumerate(identity.cert_chain_pems):
-            part.write_to_path(f"{folder}/cert.pem", append=number > 0)
+        renew(authority, folder)
         tls = f'\n[server.tls]\ncert = "{folder}/cert.pem"\nkey = "{folder}/key.pem"\n'
         authority.cert_pem.write_to_path(f"{folder}/ca.pem")
         with Counting("", server=tls) as herald:
             herald.trust(f"{folder}/ca.pem")
+            over = threading.Event()
+            renewing = threading.Thread(target=keep_renewing, args=(authority, folder, over))
+            renewing.start()
             _, other, last = load(herald, "tls")
-            check(other == 0, f"nothing else was answered: {last}")
+            over.set()
+            renewing.join()
+            check(other == 0, f"nothing else was answered while certificates were renewed: {last}")
+            newest = renew(authority, folder)
+            until("the newest certificate", lambda: shown(herald, f"{folder}/ca.pem") == newest)
+            taken = sum("the configuration was reloaded" in line for line in herald.log)
+            check(taken >= 2, f"certificates were taken {taken} times")
+
+
+def renew(authority, folder):
+    """Writes a certificate and then its key, as a program that renews them does; gives the first."""
+    identity = authority.issue_cert("127.0.0.1")
+    for number, part in enumerate(identity.cert_chain_pems):
+        part.write_to_path(f"{folder}/cert.pem", append=number > 0)
+    identity.private_key_pem.write_to_path(f"{folder}/key.pem")
+    return ssl.PEM_cert_to_DER_cert(identity.cert_chain_pems[0].bytes().decode())
+
+
+def keep_renewing(authority, folder, over):
+    while not over.wait(0.7):
+        renew(authority, folder)
+
+
+def shown(herald, authority):
+    """The certificate that a new connection gets."""
+    context = ssl.create_default_context(cafile=authority)
+    host, port = herald.url.removeprefix("https://").split(":")
+    with socket.create_connection((host, int(port)), 10) as plain:
+        with context.wrap_socket(plain, server_hostname=host) as stream:
+            return stream.getpeercert(binary_form=True)
 
 
 main(body)

@@ -103,6 +103,7 @@ impl Router {
             access: Arc::new(ArcSwap::from_pointee(access)),
             room: room.clone(),
             reload: tokio::sync::mpsc::channel(1).0,
+            attempts: Arc::default(),
             metrics: Arc::new(Metrics::default()),
             journal_file: PathBuf::new(),
         };

@@ -11,9 +11,9 @@ use super::state::{Attempt, Delivery, Event, State, message_id};
 use crate::journal::endpoint::{Endpoint, standing};
 use crate::journal::texts::Texts;
 use crate::journal::{
-    AttemptRow, Cursor, DeliveryFilter, DeliveryNo, DeliveryRow, Error, EventFilter, EventNo,
-    EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkNo,
-    SinkRow, SinkState, SubscriptionNo, Totals, page_limit,
+    AttemptRow, Cursor, DeliveryFilter, DeliveryNo, DeliveryRow, EndpointRow, Error, EventFilter,
+    EventNo, EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page,
+    SinkNo, SinkRow, SinkState, SubscriptionNo, Totals, page_limit,
 };
 
 #[async_trait]
@@ -163,6 +163,12 @@ impl Look for MemoryJournal {
         }
         rows.retain(|row| row.pending > 0 || row.state != SinkState::Ready);
         Ok(rows)
+    }
+
+    async fn endpoints(&self) -> Result<Vec<EndpointRow>, Error> {
+        let state = self.open()?;
+        let all = state.endpoints.iter();
+        Ok(all.map(|(name, endpoint)| endpoint.shown(name)).collect())
     }
 
     async fn totals(&self) -> Result<Totals, Error> {

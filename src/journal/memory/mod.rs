@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{
-    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Fill, Generation, Journal, Recorded,
-    Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
+    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Fill, Generation, Journal, Learned,
+    Recorded, Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
 };
 
 mod claim;
@@ -73,6 +73,12 @@ impl Journal for MemoryJournal {
             self.tight.notify_one();
         }
         Ok(recorded)
+    }
+
+    async fn learn(&self, learned: Learned) -> Result<bool, Error> {
+        let is_learned = self.open()?.learn(&learned)?;
+        self.due.notify_one();
+        Ok(is_learned)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {

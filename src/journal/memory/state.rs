@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::journal::endpoint::{Denied, Endpoint, Permit};
 use crate::journal::{
     AttemptNo, Bounds, Entry, Error, EventEntry, Fill, Generation, GenerationNo, Hand, Identity,
-    Pause, Planned, Recorded, RefusedEntry, Rules, SinkNo, Size, SubscriptionNo, Totals,
+    Learned, Pause, Planned, Recorded, RefusedEntry, Rules, SinkNo, Size, SubscriptionNo, Totals,
 };
 
 /// Everything.
@@ -263,7 +263,7 @@ impl State {
         let deliveries = entry
             .deliveries
             .iter()
-            .map(|planned| self.plan(planned, event.received_at))
+            .map(|planned| self.plan(self.last_event, planned, event.received_at))
             .collect();
         self.totals.events += 1;
         let text = if conflict {
@@ -291,7 +291,41 @@ impl State {
         }
     }
 
-    fn plan(&mut self, planned: &Planned, received: Timestamp) -> i64 {
+    pub(super) fn learn(&mut self, learned: &Learned) -> Result<bool, Error> {
+        let number = learned.event.0;
+        let is_as_seen = |event: &Event| event.text == learned.before;
+        if !self.events.get(&number).is_some_and(is_as_seen) {
+            return Ok(false);
+        }
+        let subscriptions = 1..=length(&self.subscriptions);
+        let sinks = 1..=length(&self.sinks);
+        let planned = &learned.deliveries;
+        let is_known = learned
+            .matched
+            .iter()
+            .all(|number| subscriptions.contains(&number.0))
+            && planned.iter().all(|planned| {
+                subscriptions.contains(&planned.subscription.0) && sinks.contains(&planned.sink.0)
+            });
+        if !is_known {
+            return Err(Error::Failed(
+                "an event was planned by rules that were never begun in this journal".to_owned(),
+            ));
+        }
+        let added: Vec<i64> = planned
+            .iter()
+            .map(|planned| self.plan(number, planned, learned.received_at))
+            .collect();
+        if let Some(event) = self.events.get_mut(&number) {
+            self.bytes = self.bytes + bytes(&learned.text) - bytes(&event.text);
+            event.text = Arc::clone(&learned.text);
+            event.matched.extend(&learned.matched);
+            event.deliveries.extend(added);
+        }
+        Ok(true)
+    }
+
+    fn plan(&mut self, event: i64, planned: &Planned, received: Timestamp) -> i64 {
         self.last_delivery += 1;
         self.pending.insert(self.last_delivery);
         self.totals.planned += 1;
@@ -299,7 +333,7 @@ impl State {
         self.deliveries.insert(
             self.last_delivery,
             Delivery {
-                event: self.last_event,
+                event,
                 subscription: planned.subscription,
                 sink: planned.sink,
                 planned_lane: planned.lane,

@@ -12,9 +12,9 @@ use super::reader::Reader;
 use super::rows::{outcome_word, phase, state, timestamp};
 use super::{core, standing, walk};
 use crate::journal::{
-    AttemptRow, DeliveryFilter, DeliveryNo, DeliveryRow, Error, EventFilter, EventNo, EventRow,
-    GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow, SinkState,
-    Totals,
+    AttemptRow, DeliveryFilter, DeliveryNo, DeliveryRow, EndpointRow, Error, EventFilter, EventNo,
+    EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow,
+    SinkState, Totals,
 };
 
 /// How many attempts of a delivery are shown.
@@ -95,6 +95,10 @@ impl Look for SqliteJournal {
 
     async fn sinks(&self) -> Result<Vec<SinkRow>, Error> {
         self.reader.read(sinks).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<EndpointRow>, Error> {
+        self.reader.read(standing::endpoints).await
     }
 
     async fn totals(&self) -> Result<Totals, Error> {

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Generation, Journal, Recorded, Rules,
-    Saved, Settled, Settlement, Size, Sweep, Swept,
+    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Generation, Journal, Learned, Recorded,
+    Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
 };
 
 mod backlog;
@@ -39,6 +39,7 @@ mod gauge;
 mod hands;
 mod identity;
 mod index;
+mod learn;
 mod lock;
 mod look;
 mod names;
@@ -223,6 +224,10 @@ impl Journal for SqliteJournal {
 
     async fn record(&self, entries: Vec<Entry>) -> Result<Vec<Recorded>, Error> {
         self.ask(record::Record { entries }, false).await
+    }
+
+    async fn learn(&self, learned: Learned) -> Result<bool, Error> {
+        self.ask(learn::Learn { learned }, false).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {

@@ -10,7 +10,7 @@ use super::core::{Core, Verb, take};
 use super::fault::Fault;
 use super::identity::{Sight, encode};
 use super::refused;
-use crate::journal::{Entry, Error, EventEntry, Fill, Recorded};
+use crate::journal::{Entry, Error, EventEntry, Fill, Planned, Recorded};
 
 /// The event's identity was there with other content.
 const FLAG_CONFLICT: i64 = 1;
@@ -135,40 +135,51 @@ fn write_event(core: &mut Core<'_>, entry: &EventEntry) -> Result<Recorded, Faul
         .add(number, entry.fingerprint, &entry.identities);
     core.count.events += 1;
     for planned in &entry.deliveries {
-        let delivery = take(&mut core.count.next_delivery);
-        let level = rank(planned.level);
-        let key = planned.lane.map(u64::cast_signed);
-        let expires = planned.expires_at.as_millisecond();
-        core.sql.insert_delivery.execute(params![
-            delivery,
-            number,
-            planned.subscription.0,
-            planned.sink.0,
-            level,
-            key,
-            expires,
-        ])?;
-        let head = core.sql.insert_lane.execute(params![
-            delivery,
-            planned.sink.0,
-            level,
-            received.min(expires),
-            key,
-            expires,
-        ])?;
-        if head == 0 {
-            core.sql
-                .insert_queue
-                .execute(params![delivery, planned.sink.0, key])?;
-        }
-        core.count.planned += 1;
-        core.pending(planned.sink.0, 1);
-        core.wakes = true;
+        plan(core, number, planned, received)?;
     }
     Ok(Recorded::Accepted {
         id: event.id,
         conflict,
     })
+}
+
+/// Plans a delivery of the event `number`, due from when the event, or its repeat, was received.
+pub(super) fn plan(
+    core: &mut Core<'_>,
+    number: i64,
+    planned: &Planned,
+    received: i64,
+) -> rusqlite::Result<i64> {
+    let delivery = take(&mut core.count.next_delivery);
+    let level = rank(planned.level);
+    let key = planned.lane.map(u64::cast_signed);
+    let expires = planned.expires_at.as_millisecond();
+    core.sql.insert_delivery.execute(params![
+        delivery,
+        number,
+        planned.subscription.0,
+        planned.sink.0,
+        level,
+        key,
+        expires,
+    ])?;
+    let head = core.sql.insert_lane.execute(params![
+        delivery,
+        planned.sink.0,
+        level,
+        received.min(expires),
+        key,
+        expires,
+    ])?;
+    if head == 0 {
+        core.sql
+            .insert_queue
+            .execute(params![delivery, planned.sink.0, key])?;
+    }
+    core.count.planned += 1;
+    core.pending(planned.sink.0, 1);
+    core.wakes = true;
+    Ok(delivery)
 }
 
 /// The matched subscriptions as a JSON array, which the `sqlite3` shell can take apart.

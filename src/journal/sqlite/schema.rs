@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/1.sql"),
     include_str!("schema/bookmarks.sql"),
     include_str!("schema/refused.sql"),
+    include_str!("schema/added.sql"),
 ];
 
 /// Brings the file to the present version, each step in a transaction of its own. Safe to be

@@ -32,6 +32,11 @@ statements! {
     insert_delivery: "INSERT INTO delivery (seq, event, subscription, sink, level, lane_key, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     insert_lane: "INSERT INTO lane (head, sink, level, due, key, phase, expires) VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6) ON CONFLICT DO NOTHING";
     insert_queue: "INSERT INTO queue (delivery, sink, key) VALUES (?1, ?2, ?3)";
+    learning_event: "SELECT id, text, matched FROM event WHERE seq = ?1";
+    write_learned: "UPDATE event SET text = ?2, matched = ?3 WHERE seq = ?1";
+    insert_added: "INSERT INTO added (delivery, event, id) VALUES (?1, ?2, ?3)";
+    added_of: "SELECT delivery FROM added WHERE event = ?1 ORDER BY delivery";
+    delete_added: "DELETE FROM added WHERE event = ?1";
     write_bookmark: "INSERT INTO bookmark (source, text) VALUES (?1, ?2) ON CONFLICT (source) DO UPDATE SET text = excluded.text";
     insert_operation: "INSERT INTO operation (seq, received, source, reason, text) VALUES (?1, ?2, ?3, ?4, ?5)";
 

@@ -6,8 +6,8 @@ use rusqlite::OptionalExtension;
 
 use super::reader::Reader;
 use super::rows::timestamp;
-use crate::journal::SinkState;
 use crate::journal::endpoint::{Denied, Endpoint, Row, standing};
+use crate::journal::{EndpointRow, SinkState};
 
 /// Whether a sink may be used, and until when it may not.
 pub(super) fn of(reader: &Reader, sink: i64) -> rusqlite::Result<(SinkState, Option<Timestamp>)> {
@@ -36,6 +36,25 @@ pub(super) fn of(reader: &Reader, sink: i64) -> rusqlite::Result<(SinkState, Opt
     let (closed, limited) = found.unwrap_or_default();
     let (state, until) = standing(held, closed, limited);
     Ok((state, until.map(timestamp)))
+}
+
+/// Every endpoint, by name.
+pub(super) fn endpoints(reader: &Reader) -> rusqlite::Result<Vec<EndpointRow>> {
+    let mut statement = reader.conn.prepare_cached(
+        "SELECT name, starts, per, penalty_until, faults, probe_at FROM endpoint ORDER BY name",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let stored = Row {
+            starts: row.get(1)?,
+            per: row.get(2)?,
+            penalty_until: row.get(3)?,
+            faults: row.get(4)?,
+            probe_at: row.get(5)?,
+        };
+        let name: String = row.get(0)?;
+        Ok(Endpoint::from_row(&stored).shown(&name))
+    })?;
+    rows.collect()
 }
 
 /// Sinks that may stand otherwise than ready.

@@ -178,12 +178,25 @@ fn sweep_kept_back(
 fn remove(core: &mut Core<'_>, event: Old, swept: &mut Swept) -> rusqlite::Result<bool> {
     let (event, first, deliveries) = event;
     let last = first + deliveries - 1;
-    let ends: Vec<(i64, Option<i64>)> = core
+    let added: Vec<i64> = core
+        .sql
+        .added_of
+        .query_map([event], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut ends: Vec<(i64, Option<i64>)> = core
         .sql
         .ends
         .query_map([first, last], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    if i64::try_from(ends.len()).unwrap_or(i64::MAX) < deliveries {
+    for delivery in &added {
+        let end = core
+            .sql
+            .ends
+            .query_row([delivery, delivery], |row| Ok((row.get(0)?, row.get(1)?)));
+        ends.extend(end.optional()?);
+    }
+    let all = deliveries + i64::try_from(added.len()).unwrap_or(i64::MAX);
+    if i64::try_from(ends.len()).unwrap_or(i64::MAX) < all {
         return Ok(false);
     }
     for (state, attempt) in ends {
@@ -199,6 +212,13 @@ fn remove(core: &mut Core<'_>, event: Old, swept: &mut Swept) -> rusqlite::Resul
     if deliveries > 0 {
         core.sql.delete_finish.execute([first, last])?;
         core.sql.delete_delivery.execute([first, last])?;
+    }
+    for delivery in &added {
+        core.sql.delete_finish.execute([delivery, delivery])?;
+        core.sql.delete_delivery.execute([delivery, delivery])?;
+    }
+    if !added.is_empty() {
+        core.sql.delete_added.execute([event])?;
     }
     core.sql.delete_event.execute([event])?;
     swept.events += 1;

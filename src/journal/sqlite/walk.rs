@@ -67,6 +67,10 @@ pub(super) fn deliveries(
             continue;
         };
         if since.is_some_and(|since| received.as_millisecond() < since) {
+            // One that was planned after its event stands among younger ones.
+            if is_added(reader, number)? {
+                continue;
+            }
             break;
         }
         let mut wanted = in_time(received, filter.since, filter.until);
@@ -225,6 +229,14 @@ pub(super) fn delivery_by_id(
             return delivery(reader, number, Attempts::All);
         }
     }
+    let added: Option<i64> = reader
+        .conn
+        .prepare_cached("SELECT delivery FROM added WHERE id = ?1")?
+        .query_row([id.uuid().as_bytes()], |row| row.get(0))
+        .optional()?;
+    if let Some(number) = added {
+        return delivery(reader, number, Attempts::All);
+    }
     let mut tail = reader
         .conn
         .prepare_cached("SELECT seq FROM delivery WHERE event > ?2 AND seq >= ?1 ORDER BY seq")?;
@@ -251,7 +263,23 @@ pub(super) fn deliveries_of(reader: &Reader, event: i64) -> rusqlite::Result<Vec
         .prepare_cached("SELECT first_delivery, deliveries FROM event WHERE seq = ?1")?
         .query_row([event], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(range.map_or_else(Vec::new, |(first, count)| (first..first + count).collect()))
+    let mut all = range.map_or_else(Vec::new, |(first, count)| (first..first + count).collect());
+    let mut added = reader
+        .conn
+        .prepare_cached("SELECT delivery FROM added WHERE event = ?1 ORDER BY delivery")?;
+    let mut rows = added.query([event])?;
+    while let Some(row) = rows.next()? {
+        all.push(row.get(0)?);
+    }
+    Ok(all)
+}
+
+/// Whether a delivery was planned after its event was recorded.
+fn is_added(reader: &Reader, delivery: i64) -> rusqlite::Result<bool> {
+    reader
+        .conn
+        .prepare_cached("SELECT 1 FROM added WHERE delivery = ?1")?
+        .exists([delivery])
 }
 
 fn event_of(reader: &Reader, delivery: i64) -> rusqlite::Result<Option<(i64, Timestamp)>> {

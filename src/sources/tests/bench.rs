@@ -14,7 +14,7 @@ use crate::journal::memory::MemoryJournal;
 use crate::journal::{Journal, Look, Rules};
 use crate::pipeline::Pipeline;
 use crate::plan::Subscriptions;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Facts, Metrics};
 
 pub(super) struct Bench {
     pub(super) intake: Intake,
@@ -63,8 +63,11 @@ impl Bench {
     }
 
     pub(super) async fn metrics(&self) -> String {
-        let totals = self.journal.totals().await.unwrap();
-        self.metrics.write(&totals).unwrap()
+        let facts = Facts {
+            totals: self.journal.totals().await.unwrap(),
+            ..Facts::default()
+        };
+        self.metrics.write(&facts).unwrap()
     }
 
     /// From now on the journal takes nothing.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald::journal::memory::MemoryJournal;
 use herald::journal::{
-    AttemptNo, Bounds, Cancel, Cancelled, ClaimRequest, Claims, DeliveryFilter, DeliveryRow, Entry,
-    Error, EventFilter, EventNo, EventRow, Expire, Expired, Generation, GenerationNo,
-    GenerationRow, Hand, Hands, Journal, Limit, Look, Next, OperationFilter, OperationRow, Page,
-    Pause, Paused, Recorded, Refusals, RefusedFilter, RefusedNo, RefusedRow, Replay, Rules, Saved,
-    Settled, SettledItem, Settlement, SinkRow, Size, Sweep, Swept, Totals,
+    AttemptNo, Bounds, Cancel, Cancelled, ClaimRequest, Claims, DeliveryFilter, DeliveryRow,
+    EndpointRow, Entry, Error, EventFilter, EventNo, EventRow, Expire, Expired, Generation,
+    GenerationNo, GenerationRow, Hand, Hands, Journal, Learned, Limit, Look, Next, OperationFilter,
+    OperationRow, Page, Pause, Paused, Recorded, Refusals, RefusedFilter, RefusedNo, RefusedRow,
+    Replay, Rules, Saved, Settled, SettledItem, Settlement, SinkRow, Size, Sweep, Swept, Totals,
 };
 use herald_model::{DeliveryId, EventId, Outcome, Phase, Signal};
 use jiff::Timestamp;
@@ -299,6 +299,10 @@ impl Journal for Seam {
         self.journal.wait(attempt, until, phase).await
     }
 
+    async fn learn(&self, learned: Learned) -> Result<bool, Error> {
+        self.journal.learn(learned).await
+    }
+
     async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
         self.journal.sweep(sweep).await
     }
@@ -364,6 +368,10 @@ impl Look for Seam {
 
     async fn sinks(&self) -> Result<Vec<SinkRow>, Error> {
         self.journal.sinks().await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<EndpointRow>, Error> {
+        self.journal.endpoints().await
     }
 
     async fn totals(&self) -> Result<Totals, Error> {

@@ -199,6 +199,7 @@ impl Journal for Seam {
             .collect();
         let mut claims = self.journal.claim(request).await?;
         self.twist(&mut claims).await;
+        let totals = self.journal.totals().await?;
         let rows = self.rows().await;
         {
             let mut model = self.world.lock();
@@ -206,6 +207,7 @@ impl Journal for Seam {
                 model.claimed(self.epoch, claimed, &rows);
             }
             model.check_permits(&asked, &rows);
+            model.check_rows(totals, &rows);
             let (expired, crowded) = (claims.expired.len(), claims.crowded_out.len());
             if expired > 0 {
                 model.say(&format!("{expired} suppressed: expired"));
@@ -223,7 +225,6 @@ impl Journal for Seam {
                 model.alarms.push(at);
             }
         }
-        self.check().await;
         self.step(false).await;
         Ok(claims)
     }

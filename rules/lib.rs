@@ -17,6 +17,11 @@ pub use explain::Explanation;
 pub use index::{Index, Scratch};
 pub use pattern::{COST_MAX, Mistake, Pattern};
 
+/// The examples of the README are run with those of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+struct Readme;
+
 /// The written reference of the language, as Markdown. A test runs its examples.
 pub const REFERENCE: &str = include_str!("reference.md");
 

@@ -219,6 +219,31 @@ async fn a_reload_is_taken_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stored_event_is_explained_by_the_rules_of_its_time_and_by_todays() {
+    let receiver = Receiver::start(&[200]).await;
+    let herald = Herald::start(&config(receiver.address, ""));
+    let (_, answer) = herald.post("/v1/events", event("1")).await;
+    let id = answer["results"][0]["id"].as_str().unwrap().to_owned();
+    let narrowed = config(
+        receiver.address,
+        "[subscription.when]\nlevel = \"CRITICAL\"",
+    )
+    .replace("name = \"all\"", "name = \"critical\"");
+    std::fs::write(herald.path("config.toml"), narrowed).unwrap();
+    let (status, report) = herald.post("/v1/reload", "").await;
+    assert_eq!(status, 200, "{report}");
+    let (_, shown) = herald.get(&format!("/v1/events/{id}")).await;
+    assert_eq!(
+        shown["verdicts"],
+        json!([{"subscription":"all","verdict":"matched"}]),
+        "{shown}"
+    );
+    assert_eq!(shown["today"][0]["subscription"], "critical", "{shown}");
+    assert_eq!(shown["today"][0]["verdict"], "different", "{shown}");
+    assert_eq!(shown["today"][0]["wanted"], "CRITICAL", "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_file_is_taken_by_itself() {
     let receiver = Receiver::start(&[200]).await;
     let herald = Herald::start(&config(receiver.address, ""));

@@ -106,6 +106,14 @@ impl Pattern {
     ///
     /// # Errors
     /// Every mistake in the table, in the file's order.
+    ///
+    /// ```
+    /// use herald_rules::Pattern;
+    /// let table = toml::de::DeTable::parse("level = 'WARN'\ncontent.error = { null = true }")?;
+    /// let pattern = Pattern::from_toml(table.get_ref()).unwrap();
+    /// assert_eq!(pattern.to_json(), r#"{"level":["WARN"],"content":{"error":[null]}}"#);
+    /// # Ok::<(), toml::de::Error>(())
+    /// ```
     pub fn from_toml(table: &toml::de::DeTable<'_>) -> Result<Self, Vec<Mistake>> {
         Self::from_written(&written::from_toml(table))
     }
@@ -133,6 +141,15 @@ impl Pattern {
     /// Whether the event matches: the plain truth, by which the index is judged.
     ///
     /// An event that is not an object matches no pattern.
+    ///
+    /// ```
+    /// use herald_rules::Pattern;
+    /// use herald_rules::json::{Limits, parse};
+    /// let cheap = Pattern::from_json(r#"{"price": [{"numeric": ["<", 0.3]}]}"#).unwrap();
+    /// let event = parse(br#"{"price": 0.29999999999999999999}"#, Limits::default())?.value;
+    /// assert!(cheap.evaluate(&event));
+    /// # Ok::<(), herald_rules::json::Error>(())
+    /// ```
     pub fn evaluate(&self, event: &Value) -> bool {
         evaluate::matches(&self.root, event)
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::tree::{Condition, Group, How, Scalar, Test};
-use super::written::{Format, Member, What, Written};
+use super::written::{Format, Member, What, Written, depth_max};
 use super::{FieldTest, Mistake, operators};
 
 pub(super) fn read(written: &Written) -> Result<(Group, Vec<FieldTest>), Vec<Mistake>> {
@@ -248,6 +248,11 @@ impl Reader {
                 );
             }
             (What::List(elements), _) => elements,
+            // The list that it stands for is a level too, and the canonical text writes it.
+            (_, Format::Toml) if self.pointer.len() >= depth_max() => {
+                let reason = format!("a pattern may be {} levels deep", depth_max());
+                return self.mistake(&value.span, reason);
+            }
             (_, Format::Toml) => return self.condition(value).map(|only| vec![only]),
             (_, Format::Json) => {
                 return self.mistake(

@@ -43,7 +43,7 @@ pub(super) struct Member {
 }
 
 /// How deep a pattern may be nested; the same limit as for events, which it looks like.
-fn depth_max() -> usize {
+pub(super) fn depth_max() -> usize {
     Limits::default().depth()
 }
 

@@ -23,26 +23,42 @@ fn check(text: &str, at: &str, pointer: &str, words: &str) {
 }
 
 #[test]
-fn each_has_its_place() {
+fn two_operators_in_one_object() {
     check(
         r#"{"a":{"b":[{"prefix":"x","suffix":"y"}]}}"#,
         r#"{"prefix":"x","suffix":"y"}"#,
         "/a/b/0",
         "two operators",
     );
+}
+
+#[test]
+fn an_empty_list() {
     check(r#"{"a":[]}"#, "[]", "/a", "empty list");
+}
+
+#[test]
+fn two_stars_in_a_wildcard() {
     check(
         r#"{"a":["x",{"wildcard":"a**b"}]}"#,
         r#""a**b""#,
         "/a/1/wildcard",
         "`**`",
     );
+}
+
+#[test]
+fn a_network_that_is_none() {
     check(
         r#"{"a":[{"cidr":"10.0.0.0/33"}]}"#,
         r#""10.0.0.0/33""#,
         "/a/0/cidr",
         "neither a network",
     );
+}
+
+#[test]
+fn a_range_that_holds_nothing() {
     check(
         r#"{"a":[{"numeric":[">",5,"<",1]}]}"#,
         r#"[">",5,"<",1]"#,
@@ -55,6 +71,10 @@ fn each_has_its_place() {
         "/a/0/numeric",
         "nothing lies",
     );
+}
+
+#[test]
+fn an_operator_that_is_unknown() {
     check(
         r#"{"a":[{"sufix":"x"}]}"#,
         r#""sufix""#,
@@ -79,12 +99,20 @@ fn each_has_its_place() {
         "/a/0/frobnicate",
         "unknown operator `frobnicate`",
     );
+}
+
+#[test]
+fn values_without_a_list() {
     check(
         r#"{"a/b":{"~":"x"}}"#,
         r#""x""#,
         "/a~1b/~0",
         "stand in a list",
     );
+}
+
+#[test]
+fn an_operand_of_another_type() {
     check(
         r#"{"$or":[{"a":[1]},{"b":[{"prefix":1}]}]}"#,
         "1",
@@ -103,6 +131,10 @@ fn each_has_its_place() {
         "/a/0/anything-but/1",
         "use `$none`",
     );
+}
+
+#[test]
+fn text_that_is_no_document() {
     check("{\"a\":[1] é}", "é", "", "expected `,`");
     check("{\"a\":[1]", "", "", "ends too early");
     check(
@@ -110,6 +142,16 @@ fn each_has_its_place() {
         "[",
         "",
         "depth_max",
+    );
+}
+
+#[test]
+fn a_range_upside_down() {
+    check(
+        r#"{"a":[{"numeric":["<",5,">",1]}]}"#,
+        r#"["<",5,">",1]"#,
+        "/a/0/numeric",
+        "lower bound first",
     );
 }
 

@@ -1,6 +1,6 @@
 //! quamina, written by other people, agrees on what both languages have.
 //!
-//! Left out, because the two differ there on purpose: see `DIFFERENCES` in this crate's README.
+//! What it answers otherwise, and is left out here for, stands under "Truth" in this crate's README.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

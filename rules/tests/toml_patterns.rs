@@ -91,3 +91,19 @@ fn fields_have_places() {
     assert_eq!(field.texts[0].0, "Attach");
     assert_eq!(&text[field.texts[1].1.clone()], "\"B\"");
 }
+
+/// A bare value stands for a list, which is a level of the text that is kept.
+#[test]
+fn the_deepest_pattern_can_be_read_again() {
+    for leaf in ["1", "{ null = true }", "[1]"] {
+        let deep = |levels| read(&format!("{}x = {leaf}", "a.".repeat(levels)));
+        let deepest = (0..70).rev().find(|levels| deep(*levels).is_ok()).unwrap();
+        assert_eq!(deepest, 62, "{leaf}");
+        let pattern = deep(deepest).unwrap();
+        assert_eq!(Pattern::from_json(&pattern.to_json()).unwrap(), pattern);
+        let mistakes = deep(deepest + 1).unwrap_err();
+        assert!(mistakes[0].1.contains("64 levels"), "{mistakes:?}");
+    }
+    let operator = format!("{}x = [{{ prefix = 'y' }}]", "a.".repeat(61));
+    assert!(read(&operator).is_ok());
+}

@@ -11,7 +11,7 @@ use super::State;
 use super::problem::Problem;
 use super::view::VerdictView;
 use crate::clock;
-use crate::intake::{self, Framing};
+use crate::intake::{self, Framing, Received};
 use crate::plan::{Subscription, Verdict};
 
 #[derive(Debug, Serialize)]
@@ -25,26 +25,24 @@ pub(super) async fn explain(
     body: Bytes,
 ) -> Result<Json<Verdicts>, Problem> {
     let in_force = state.current.load();
-    let verdicts = verdicts(&body, in_force.subscriptions.all(), in_force.limits)
-        .map_err(|refusal| Problem::bad_request(refusal.reason))?;
+    let mut items = intake::items(&body, Framing::Document, in_force.limits);
+    let verdicts = match (items.pop(), items.is_empty()) {
+        (Some(item), true) => item.and_then(|item| verdicts(&item, in_force.subscriptions.all())),
+        _ => Err(intake::Refusal::whole("send exactly one event")),
+    };
+    let verdicts = verdicts.map_err(|refusal| Problem::bad_request(refusal.reason))?;
     Ok(Json(Verdicts { verdicts }))
 }
 
-/// The verdict of every subscription on the event in `body`, best first: matched, then not for
-/// you, then different, the nearest misses before the others.
+/// The verdict of every subscription on an event, best first: matched, then not for you, then
+/// different, the nearest misses before the others.
 ///
 /// # Errors
-/// The body is not exactly one event.
+/// It is no event.
 pub fn verdicts(
-    body: &[u8],
+    received: &Received,
     subscriptions: &[Subscription],
-    limits: intake::Limits,
 ) -> Result<Vec<VerdictView>, intake::Refusal> {
-    let mut items = intake::items(body, Framing::Document, limits);
-    let received = match (items.pop(), items.is_empty()) {
-        (Some(item), true) => item?,
-        _ => return Err(intake::Refusal::whole("send exactly one event")),
-    };
     let draft = intake::decode(&received.value, received.duplicate_keys, None)?;
     let sealed = draft.seal(EventId::from_uuid(Uuid::nil()), "explain", clock::now());
     let judge = |subscription: &Subscription| {

@@ -1,6 +1,7 @@
 //! The shapes of answers. They are a contract: programs read them.
 
 use herald_model::{DeliveryState, Phase};
+use herald_rules::explain::{Difference, Held};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -80,6 +81,20 @@ pub struct VerdictView {
     /// What the event has there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
+    /// Of one that matched: the conditions that held, in the pattern's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldView>,
+}
+
+/// A condition that held.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HeldView {
+    /// The field.
+    pub field: String,
+    /// Which of the alternatives it fulfils.
+    pub wanted: String,
+    /// What the event has there.
+    pub found: String,
 }
 
 /// An operation result that triggered nothing.
@@ -222,30 +237,57 @@ impl AttemptView {
 impl VerdictView {
     /// The verdict as it is shown.
     pub fn of(subscription: &str, verdict: &Verdict) -> Self {
-        let (word, difference) = match verdict {
-            Verdict::Matched(_) => ("matched", None),
-            Verdict::NotForYou { wanted, found } => (
-                "not-for-you",
-                Some(("addressee".to_owned(), wanted.clone(), found.clone())),
-            ),
-            Verdict::Different { nearest, .. } => {
-                let nearest = nearest.clone();
-                (
-                    "different",
-                    Some((nearest.field, nearest.wanted, nearest.found)),
-                )
-            }
-        };
-        let (field, wanted, found) = match difference {
-            Some((field, wanted, found)) => (Some(field), Some(wanted), Some(found)),
-            None => (None, None, None),
-        };
-        Self {
+        let view = |verdict: &str, difference: Option<[&String; 3]>| Self {
             subscription: subscription.to_owned(),
-            verdict: word.to_owned(),
-            field,
-            wanted,
-            found,
+            verdict: verdict.to_owned(),
+            field: difference.map(|[field, ..]| field.clone()),
+            wanted: difference.map(|[_, wanted, _]| wanted.clone()),
+            found: difference.map(|[.., found]| found.clone()),
+            held: Vec::new(),
+        };
+        match verdict {
+            Verdict::Matched(held) => Self {
+                held: held.iter().map(HeldView::of).collect(),
+                ..view("matched", None)
+            },
+            Verdict::NotForYou { wanted, found } => view(
+                "not-for-you",
+                Some([&"addressee".to_owned(), wanted, found]),
+            ),
+            Verdict::Different { nearest, .. } => view(
+                "different",
+                Some([&nearest.field, &nearest.wanted, &nearest.found]),
+            ),
+        }
+    }
+}
+
+impl VerdictView {
+    /// The difference as a sentence; of a match the values that count, each once whatever number of
+    /// conditions it fulfils: `level is WARN, content.result is failed`.
+    pub fn why(&self) -> String {
+        if let (Some(field), Some(wanted), Some(found)) = (&self.field, &self.wanted, &self.found) {
+            let [field, wanted, found] = [field, wanted, found].map(Clone::clone);
+            return Difference {
+                field,
+                wanted,
+                found,
+            }
+            .to_string();
+        }
+        let one = |held: &HeldView| format!("{} is {}", held.field, held.found);
+        let mut said: Vec<String> = self.held.iter().map(one).collect();
+        said.dedup();
+        said.join(", ")
+    }
+}
+
+impl HeldView {
+    fn of(held: &Held) -> Self {
+        Self {
+            field: held.field.clone(),
+            wanted: held.test.clone(),
+            found: held.found.clone(),
         }
     }
 }

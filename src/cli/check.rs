@@ -1,17 +1,20 @@
 //! `herald check`
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use herald_model::{EventId, SinkKind};
+use herald_rules::COST_MAX;
 use uuid::Uuid;
 
+use super::table::short;
 use super::{Done, Failure};
+use crate::api::VerdictView;
 use crate::clock;
-use crate::config::{Config, Machine, Reader, Strictness, Test, TestEvent};
+use crate::config::{Config, Machine, Reader, Strictness, Subscription, Test, TestEvent};
 use crate::in_force;
-use crate::intake::{self, Framing};
+use crate::intake::{self, Framing, Sealed};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -35,10 +38,13 @@ pub(super) fn run(arguments: &Arguments, kinds: &'static [SinkKind]) -> Done {
     let failed: Vec<String> = config
         .tests
         .iter()
-        .filter_map(|test| failure(&config, &file, test))
+        .flat_map(|test| failures(&config, &file, test))
         .collect();
     if !failed.is_empty() {
         return Err(Failure(failed));
+    }
+    for line in costs(&config) {
+        println!("{line}");
     }
     println!(
         "{file}: ok ({}, {}, {}, {} passed)",
@@ -58,57 +64,110 @@ fn counted(count: usize, what: &str) -> String {
     }
 }
 
-/// What is wrong with a test, with its place; `None` when it holds.
-fn failure(config: &Config, file: &str, test: &Test) -> Option<String> {
-    let place = format!("{file}:{}:{}", test.place.line, test.place.column);
-    let planned = match planned(config, test) {
-        Ok(planned) => planned,
-        Err(why) => return Some(format!("{place}: {why}")),
+/// So many patterns are listed with their cost, the most expensive ones. Chosen: what fits a screen.
+const COSTS_SHOWN: usize = 10;
+
+/// What the patterns cost, the most expensive first.
+fn costs(config: &Config) -> Vec<String> {
+    let cost = |settings: &Subscription| {
+        let pattern = settings.pattern.as_ref()?;
+        Some((pattern.cost(), Arc::clone(&settings.name)))
     };
-    let wanted: BTreeSet<_> = test
-        .delivers
-        .iter()
-        .map(|route| format!("{} -> {}", route.subscription, route.sink))
-        .collect();
-    let missing = wanted
-        .difference(&planned)
-        .map(|route| format!("missing `{route}`"));
-    let surplus = planned
-        .difference(&wanted)
-        .map(|route| format!("not expected `{route}`"));
-    let differences: Vec<_> = missing.chain(surplus).collect();
-    if differences.is_empty() {
-        return None;
+    let mut costs: Vec<_> = config.subscriptions.iter().filter_map(cost).collect();
+    costs.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
+    let line = |(cost, name): &(u32, Arc<str>)| {
+        let compared = counted(*cost as usize, "comparison");
+        format!("pattern of `{}`: {compared} an event", short(name, 60))
+    };
+    let mut lines: Vec<String> = costs.iter().take(COSTS_SHOWN).map(line).collect();
+    if let Some((cost, _)) = costs.get(COSTS_SHOWN) {
+        let more = counted(costs.len() - COSTS_SHOWN, "more pattern");
+        lines.push(format!(
+            "{more}: {} at most",
+            counted(*cost as usize, "comparison")
+        ));
     }
-    Some(format!(
-        "{place}: the test delivers otherwise: {}",
-        differences.join(", ")
-    ))
+    if !lines.is_empty() {
+        lines.push(format!("a pattern may cost {COST_MAX} (COST_MAX)"));
+    }
+    lines
 }
 
-fn planned(config: &Config, test: &Test) -> Result<BTreeSet<String>, String> {
+/// What is wrong with a test, a line for each difference, with the test's place; empty when it holds.
+fn failures(config: &Config, file: &str, test: &Test) -> Vec<String> {
+    let place = format!("{file}:{}:{}", test.place.line, test.place.column);
+    let sealed = match sealed(config, test) {
+        Ok(sealed) => sealed,
+        Err(why) => return vec![format!("{place}: {why}")],
+    };
+    let judge = |settings: &Subscription| {
+        in_force::judging(settings).judge(&sealed.value, &sealed.event.addressee)
+    };
+    let judged: Vec<_> = config
+        .subscriptions
+        .iter()
+        .map(|settings| (settings, VerdictView::of(&settings.name, &judge(settings))))
+        .collect();
+    let is_wanted = |subscription: &str, sink: &str| {
+        test.delivers
+            .iter()
+            .any(|route| *route.subscription == *subscription && *route.sink == *sink)
+    };
+    let verdict = |name: &str| judged.iter().find(|(settings, _)| *settings.name == *name);
+    let mut lines = Vec::new();
+    for route in &test.delivers {
+        let (subscription, sink) = (&route.subscription, &route.sink);
+        match verdict(subscription) {
+            Some((_, view)) if view.verdict != MATCHED => lines.push(format!(
+                "{place}: the test misses `{subscription} -> {sink}`: {}: {}",
+                view.verdict,
+                view.why()
+            )),
+            _ => {}
+        }
+    }
+    for (settings, view) in judged.iter().filter(|(_, view)| view.verdict == MATCHED) {
+        let surplus = settings
+            .to
+            .iter()
+            .filter(|sink| !is_wanted(&settings.name, sink));
+        for sink in surplus {
+            let why = match view.why() {
+                why if why.is_empty() => "it has no pattern".to_owned(),
+                why => why,
+            };
+            lines.push(format!(
+                "{place}: the test does not expect `{} -> {sink}`: {}: {why}",
+                settings.name, view.verdict
+            ));
+        }
+    }
+    lines
+}
+
+/// The word of a verdict that makes deliveries.
+const MATCHED: &str = "matched";
+
+fn sealed(config: &Config, test: &Test) -> Result<Sealed, String> {
     let body = match &test.event {
         TestEvent::Json(text) => text.clone().into_bytes(),
         TestEvent::File(path) => std::fs::read(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?,
     };
     let limits = in_force::limits(&config.server.limits);
-    let item = intake::items(&body, Framing::Document, limits).pop();
-    let received = item
-        .ok_or("the test has no event")?
-        .map_err(|refusal| refusal.reason)?;
+    let mut items = intake::items(&body, Framing::Document, limits);
+    let received = match (items.pop(), items.is_empty()) {
+        (Some(item), true) => item.map_err(|refusal| refusal.reason)?,
+        (None, _) => return Err("the test has no event".to_owned()),
+        (Some(_), false) => {
+            let count = items.len() + 1;
+            return Err(format!(
+                "the test has {count} events; write one test for each"
+            ));
+        }
+    };
     let draft = intake::decode(&received.value, received.duplicate_keys, None)
         .map_err(|refusal| refusal.reason)?;
     let now = test.now.unwrap_or_else(clock::now);
-    let sealed = draft.seal(EventId::from_uuid(Uuid::nil()), "test", now);
-    let wanting = config.subscriptions.iter().filter(|settings| {
-        in_force::judging(settings).wants(&sealed.value, &sealed.event.addressee)
-    });
-    let routes = wanting.flat_map(|settings| {
-        settings
-            .to
-            .iter()
-            .map(|sink| format!("{} -> {sink}", settings.name))
-    });
-    Ok(routes.collect())
+    Ok(draft.seal(EventId::from_uuid(Uuid::nil()), "test", now))
 }

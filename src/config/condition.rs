@@ -83,7 +83,14 @@ pub(super) fn read<'t>(
                 }
             }
             for mistake in mistakes {
-                let text = format!("`subscription.{key}`: {}", mistake.reason);
+                let what = match place {
+                    Place::Toml(_) => mistake.reason.clone(),
+                    Place::Json { start: Some(_), .. } => mistake.to_string(),
+                    Place::Json { start: None, .. } => {
+                        format!("{mistake} (at byte {} of the JSON)", mistake.span.start)
+                    }
+                };
+                let text = format!("`subscription.{key}`: {what}");
                 table.reading().mistake(place.of(&mistake.span), text);
             }
             Err(Reported)

@@ -19,6 +19,13 @@ const EVERYTHING: &str = include_str!("../../config.toml");
 /// Tables of which there can be several under one key.
 const LISTS: [&str; 4] = ["account", "subscription", "test", "server.token"];
 
+/// Keys that a table must have, whatever else stands in it.
+const NEEDED: [(&str, &[&str]); 3] = [
+    ("account", &["id"]),
+    ("subscription", &["name", "to"]),
+    ("test", &["event", "delivers"]),
+];
+
 /// A machine without secrets: their keys are asked for all the same.
 struct Nothing;
 
@@ -127,6 +134,12 @@ impl Node {
         };
         if let Some(default) = self.default.as_deref().and_then(written_as_json) {
             described["default"] = default;
+        }
+        if let Some((_, keys)) = NEEDED.iter().find(|(table, _)| *table == path) {
+            described["required"] = json!(keys);
+        }
+        if path == "subscription" {
+            described["not"] = json!({"required": ["when", "pattern"]});
         }
         if LISTS.contains(&path) {
             return json!({"type": "array", "items": described});
@@ -239,6 +252,25 @@ fn written_as_json(default: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The reader must miss each of them too.
+    #[test]
+    fn what_is_needed_is_missed() {
+        let reader = Reader {
+            environment: &Nothing,
+            strictness: Strictness::Check,
+            kinds: herald_sinks::ALL,
+        };
+        for (table, keys) in NEEDED {
+            let text = format!("[[{table}]]\n");
+            let refused = reader.parse(&text, "f", Path::new(".")).unwrap_err();
+            let said: Vec<_> = refused.problems.iter().map(ToString::to_string).collect();
+            for key in keys {
+                let missed = format!("has no `{key}`");
+                assert!(said.iter().any(|line| line.contains(&missed)), "{said:?}");
+            }
+        }
+    }
 
     #[test]
     fn every_key_of_the_file_is_described() {

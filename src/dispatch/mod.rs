@@ -130,10 +130,10 @@ impl Dispatcher {
             // In this order, so that what happens follows from what there is and from nothing else.
             tokio::select! {
                 biased;
+                () = stop.cancelled() => {}
                 () = due.notified() => {}
                 () = self.in_flight.freed.notified() => {}
                 () = tokio::time::sleep(pause) => {}
-                () = stop.cancelled() => {}
             }
             while attempts.try_join_next().is_some() {}
         }

@@ -1,0 +1,26 @@
+//! Defects that are planted in the seam between dispatch and journal, each as it would show.
+
+/// One defect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// A claim is settled as delivered at once, and only then sent.
+    SettleBeforeSend,
+    /// A start does not end the claims of the process that died.
+    LeaseNeverExpires,
+    /// A claim counts as an attempt, settled or not.
+    CountedAtClaim,
+    /// A settlement of a dead process's claim ends whatever attempt is open now.
+    StaleSettles,
+    /// One message more than the limit may start.
+    PermitOffByOne,
+    /// Each message takes two permits.
+    PermitTakenTwice,
+    /// The next of a lane is due as soon as its head is claimed.
+    LaneReleasedEarly,
+    /// What was cut off by a crash leaves its lane.
+    LanePassedOnCrash,
+    /// A new message of several bears the key of the last one of its sink.
+    KeyReused,
+    /// A text that may have arrived is not sent again but made again.
+    RenderedAnew,
+}

@@ -29,7 +29,7 @@ use planted::Bug;
 use story::tell;
 
 /// Seeds of one run. Chosen: half a minute of one core; unoptimised code is much slower.
-const SEEDS: u64 = if cfg!(debug_assertions) { 30 } else { 2_000 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 3_000 };
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

@@ -53,11 +53,9 @@ impl Look for MemoryJournal {
                 let Some(event) = state.events.get(&delivery.event) else {
                     return false;
                 };
-                let texts = Texts::of(&event.text);
                 in_time(event.received, filter.since, filter.until)
                     && filter.event.is_none_or(|id| id == event.id)
-                    && same(&filter.eni, texts.eni.as_deref())
-                    && same(&filter.request, texts.request.as_deref())
+                    && tells(&filter, &event.text)
                     && filter.state.is_none_or(|wanted| wanted == delivery.state)
                     && same(&filter.sink, Some(&state.sink_name(delivery.sink)))
                     && same(
@@ -65,10 +63,10 @@ impl Look for MemoryJournal {
                         Some(&state.subscription_name(delivery.subscription)),
                     )
             })
-            .filter_map(|(number, _)| {
-                let mut row = state.delivery_row(*number)?;
-                row.attempts.drain(..row.attempts.len().saturating_sub(1));
-                Some((*number, row))
+            .filter_map(|(number, delivery)| {
+                let is_open = usize::from(delivery.open.is_some());
+                let last = (delivery.attempts.len() + is_open).saturating_sub(1);
+                Some((*number, state.delivery_row(*number, last)?))
             });
         Ok(page(found, filter.limit))
     }
@@ -79,7 +77,7 @@ impl Look for MemoryJournal {
             .deliveries
             .keys()
             .find(|number| state.delivery_id(**number) == id);
-        Ok(found.and_then(|number| state.delivery_row(*number)))
+        Ok(found.and_then(|number| state.delivery_row(*number, 0)))
     }
 
     async fn deliveries_of(&self, event: EventNo) -> Result<Vec<DeliveryRow>, Error> {
@@ -87,7 +85,7 @@ impl Look for MemoryJournal {
         let numbers = state.events.get(&event.0).map(|event| &event.deliveries);
         let numbers = numbers.into_iter().flatten();
         Ok(numbers
-            .filter_map(|number| state.delivery_row(*number))
+            .filter_map(|number| state.delivery_row(*number, 0))
             .collect())
     }
 
@@ -192,19 +190,27 @@ impl State {
         }
     }
 
-    fn delivery_row(&self, number: i64) -> Option<DeliveryRow> {
+    /// A delivery with its attempts from the place `first` on.
+    fn delivery_row(&self, number: i64, first: usize) -> Option<DeliveryRow> {
         let delivery = self.deliveries.get(&number)?;
         let event = self.events.get(&delivery.event)?;
         let id = self.delivery_id(number);
         let mut attempts: Vec<AttemptRow> = delivery
             .attempts
             .iter()
+            .skip(first)
             .map(|attempt| {
                 let leader = attempt.leader.map(|leader| self.delivery_id(leader));
                 attempt_row(leader.unwrap_or(id), attempt)
             })
             .collect();
-        let last_reason = attempts.last().map(|last| last.reason.clone());
+        let last_reason = delivery
+            .attempts
+            .last()
+            .and_then(|last| match &last.outcome {
+                Outcome::Delivered { .. } => None,
+                other => Some(other.reason().to_owned()),
+            });
         if let Some(open) = delivery.open {
             let leader = self.open.get(&open.attempt);
             let leader = leader.and_then(|message| message.members.first());
@@ -304,6 +310,15 @@ pub(super) fn in_time(at: Timestamp, since: Option<Timestamp>, until: Option<Tim
 
 pub(super) fn same(wanted: &Option<String>, found: Option<&str>) -> bool {
     wanted.as_deref().is_none_or(|wanted| found == Some(wanted))
+}
+
+/// Whether an event is about what is looked for.
+fn tells(filter: &DeliveryFilter, text: &str) -> bool {
+    if filter.eni.is_none() && filter.request.is_none() {
+        return true;
+    }
+    let texts = Texts::of(text);
+    same(&filter.eni, texts.eni.as_deref()) && same(&filter.request, texts.request.as_deref())
 }
 
 /// The first rows of `found`, and where the next page starts if there are more.

@@ -67,6 +67,7 @@ pub(super) struct Event {
 
 #[derive(Debug)]
 pub(super) struct Delivery {
+    pub(super) id: DeliveryId,
     pub(super) event: i64,
     pub(super) subscription: SubscriptionNo,
     pub(super) sink: SinkNo,
@@ -263,7 +264,7 @@ impl State {
         let deliveries = entry
             .deliveries
             .iter()
-            .map(|planned| self.plan(self.last_event, planned, event.received_at))
+            .map(|planned| self.plan((self.last_event, event.id), planned, event.received_at))
             .collect();
         self.totals.events += 1;
         let text = if conflict {
@@ -293,10 +294,15 @@ impl State {
 
     pub(super) fn learn(&mut self, learned: &Learned) -> Result<bool, Error> {
         let number = learned.event.0;
-        let is_as_seen = |event: &Event| event.text == learned.before;
-        if !self.events.get(&number).is_some_and(is_as_seen) {
+        let is_as_seen = |event: &&Event| event.text == learned.before;
+        let Some(id) = self
+            .events
+            .get(&number)
+            .filter(is_as_seen)
+            .map(|event| event.id)
+        else {
             return Ok(false);
-        }
+        };
         let subscriptions = 1..=length(&self.subscriptions);
         let sinks = 1..=length(&self.sinks);
         let planned = &learned.deliveries;
@@ -314,7 +320,7 @@ impl State {
         }
         let added: Vec<i64> = planned
             .iter()
-            .map(|planned| self.plan(number, planned, learned.received_at))
+            .map(|planned| self.plan((number, id), planned, learned.received_at))
             .collect();
         if let Some(event) = self.events.get_mut(&number) {
             self.bytes = self.bytes + bytes(&learned.text) - bytes(&event.text);
@@ -325,7 +331,9 @@ impl State {
         Ok(true)
     }
 
-    fn plan(&mut self, event: i64, planned: &Planned, received: Timestamp) -> i64 {
+    fn plan(&mut self, (event, of): (i64, EventId), planned: &Planned, received: Timestamp) -> i64 {
+        let subscription = self.subscription_name(planned.subscription);
+        let id = DeliveryId::derive(of, &subscription, &self.sink_name(planned.sink));
         self.last_delivery += 1;
         self.pending.insert(self.last_delivery);
         self.totals.planned += 1;
@@ -333,6 +341,7 @@ impl State {
         self.deliveries.insert(
             self.last_delivery,
             Delivery {
+                id,
                 event,
                 subscription: planned.subscription,
                 sink: planned.sink,
@@ -435,15 +444,10 @@ impl State {
     /// The public id of a delivery that is there.
     pub(super) fn delivery_id(&self, number: i64) -> DeliveryId {
         let delivery = self.deliveries.get(&number);
-        let event = delivery.and_then(|delivery| self.events.get(&delivery.event));
-        match (delivery, event) {
-            (Some(delivery), Some(event)) => DeliveryId::derive(
-                event.id,
-                &self.subscription_name(delivery.subscription),
-                &self.sink_name(delivery.sink),
-            ),
-            _ => DeliveryId::from_uuid(uuid::Uuid::nil()),
-        }
+        delivery.map_or_else(
+            || DeliveryId::from_uuid(uuid::Uuid::nil()),
+            |delivery| delivery.id,
+        )
     }
 }
 

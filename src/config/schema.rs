@@ -20,11 +20,27 @@ const EVERYTHING: &str = include_str!("../../config.toml");
 const LISTS: [&str; 4] = ["account", "subscription", "test", "server.token"];
 
 /// Keys that a table must have, whatever else stands in it.
-const NEEDED: [(&str, &[&str]); 3] = [
+const NEEDED: [(&str, &[&str]); 8] = [
     ("account", &["id"]),
+    ("sink.callback", &["url"]),
+    ("sink.email", &["server", "from", "to"]),
+    (
+        "source.cloudevents",
+        &["url", "regions", "token", "accounts"],
+    ),
+    ("source.file", &["path"]),
+    (
+        "source.smq",
+        &["endpoint", "queue", "access_key_id", "access_key_secret"],
+    ),
     ("subscription", &["name", "to"]),
     ("test", &["event", "delivers"]),
 ];
+
+fn needed(path: &str) -> &'static [&'static str] {
+    let found = NEEDED.iter().find(|(table, _)| *table == path);
+    found.map_or(&[], |(_, keys)| keys)
+}
 
 /// A machine without secrets: their keys are asked for all the same.
 struct Nothing;
@@ -135,8 +151,9 @@ impl Node {
         if let Some(default) = self.default.as_deref().and_then(written_as_json) {
             described["default"] = default;
         }
-        if let Some((_, keys)) = NEEDED.iter().find(|(table, _)| *table == path) {
-            described["required"] = json!(keys);
+        let needed = needed(path);
+        if !needed.is_empty() {
+            described["required"] = json!(needed);
         }
         if path == "subscription" {
             described["not"] = json!({"required": ["when", "pattern"]});
@@ -178,7 +195,7 @@ fn named_by_kind(node: &Node, section: &str) -> Value {
     let kinds = node.below.iter().map(|(kind, below)| {
         let mut table = below.object(&format!("{section}.{kind}"));
         table["properties"]["kind"] = json!({"const": kind});
-        table["required"] = json!(["kind"]);
+        table["required"] = json!([&["kind"], needed(&format!("{section}.{kind}"))].concat());
         for (key, form) in open_tables(kind) {
             table["properties"][key] = form;
         }
@@ -262,12 +279,16 @@ mod tests {
             kinds: herald_sinks::ALL,
         };
         for (table, keys) in NEEDED {
-            let text = format!("[[{table}]]\n");
+            let text = match table.split_once('.') {
+                Some((section, kind)) => format!("[{section}.one]\nkind = \"{kind}\"\n"),
+                None => format!("[[{table}]]\n"),
+            };
             let refused = reader.parse(&text, "f", Path::new(".")).unwrap_err();
             let said: Vec<_> = refused.problems.iter().map(ToString::to_string).collect();
             for key in keys {
-                let missed = format!("has no `{key}`");
-                assert!(said.iter().any(|line| line.contains(&missed)), "{said:?}");
+                let missed = [format!("has no `{key}`"), format!(".one.{key}`")];
+                let names = |line: &&String| missed.iter().any(|words| line.contains(words));
+                assert!(said.iter().any(|line| names(&line)), "{key}: {said:?}");
             }
         }
     }

@@ -23,7 +23,7 @@ BROKEN = ROOT / "tests" / "config_errors"
 UNSEEN = """
     bad-names bad-url cloudevents-fields duplicate-names email-mistakes engine-postgres guarded-address
     limit-incomplete listen-nonsense listen-without-tokens owner-nonsense pattern-json-places
-    sink-name-typo templates-names test-of-broken-subscription unknown-reference unset-variable
+    sink-name-typo template-body templates-names test-of-broken-subscription unknown-reference unset-variable
 """.split()
 
 

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// The journal's bound: some seconds of full load, so that retention deletes as fast as events are
 /// accepted for nearly all of it.
-const SMALL: &str = "64 MiB";
+const SMALL: &str = "192 MiB";
 
 /// Full load is found to this share.
 const STEP: f64 = 0.04;

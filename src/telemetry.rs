@@ -17,11 +17,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::pipeline::Answer;
 
+mod door;
 mod standing;
 
 #[cfg(test)]
 mod tests;
 
+use door::Door;
+pub use door::{DoorFact, TurnedAway};
 use standing::Standing;
 pub use standing::{Facts, SinkFact};
 
@@ -48,6 +51,7 @@ pub struct Metrics {
     items: Family<ItemLabels, Counter>,
     record_seconds: Histogram,
     standing: Standing,
+    door: Door,
     /// One scrape at a time: what stands is set and written in two steps.
     scraping: Mutex<()>,
     source_backlog: Family<SourceLabels, Gauge>,
@@ -91,6 +95,7 @@ impl Default for Metrics {
             record_seconds.clone(),
         );
         let standing = Standing::register(&mut registry);
+        let door = Door::register(&mut registry);
         let source_backlog = Family::default();
         registry.register(
             "source_backlog_messages",
@@ -108,6 +113,7 @@ impl Default for Metrics {
             items,
             record_seconds,
             standing,
+            door,
             scraping: Mutex::default(),
             source_backlog,
             source_age,
@@ -154,6 +160,11 @@ impl Metrics {
         self.record_seconds.observe(took.as_secs_f64());
     }
 
+    /// Counts a connection or a request that was turned away.
+    pub fn turned_away(&self, reason: TurnedAway) {
+        self.door.turned_away(reason);
+    }
+
     /// Everything in the OpenMetrics text format.
     ///
     /// # Errors
@@ -161,6 +172,7 @@ impl Metrics {
     pub fn write(&self, facts: &Facts) -> Result<String, fmt::Error> {
         let _one = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.standing.set(facts);
+        self.door.set(&facts.door, facts.now);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

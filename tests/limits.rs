@@ -155,11 +155,10 @@ async fn an_idle_connection_is_closed_after_a_time_of_its_own() {
 #[tokio::test]
 async fn who_reads_no_answer_is_cut_and_frees_the_place() {
     let bounds = door::Bounds {
-        connections_max: 1,
         idle_timeout: milliseconds(300),
         ..BOUNDS
     };
-    let router = bounded(bounds).await;
+    let router = Router::crowded(bounds, 1).await;
     let mut first = router.connect().await;
     first
         .post("/v1/events", "application/json", EVENT.as_bytes())
@@ -181,11 +180,7 @@ async fn who_reads_no_answer_is_cut_and_frees_the_place() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_wait() {
-    let bounds = door::Bounds {
-        connections_max: 2,
-        ..BOUNDS
-    };
-    let router = bounded(bounds).await;
+    let router = Router::crowded(BOUNDS, 2).await;
     let mut first = router.connect().await;
     let mut second = router.connect().await;
     for connection in [&mut first, &mut second] {

@@ -15,7 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::content::Coding;
 use super::guard::Access;
 use super::intake::failed;
-use super::problem::Problem;
+use super::problem::{Problem, noted};
+use crate::telemetry::TurnedAway;
 
 /// Bytes of a refused body that are read and thrown away before the answer: many clients only look
 /// for one when they have sent everything. Chosen.
@@ -63,6 +64,11 @@ impl Room {
         self.max - self.bytes.available_permits()
     }
 
+    /// Bytes that they may take.
+    pub const fn max(&self) -> usize {
+        self.max
+    }
+
     /// Room for some more bytes; `None` where there is none. Nobody waits: what had to wait would
     /// be memory, too.
     fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
@@ -83,24 +89,26 @@ pub(super) struct Read {
 #[derive(Debug)]
 pub(super) struct NotTaken {
     status: StatusCode,
-    reason: String,
+    why: String,
+    reason: TurnedAway,
 }
 
 impl NotTaken {
     /// Why, where the body was too long.
     pub(super) fn is_too_long(&self) -> Option<&str> {
-        (self.status == StatusCode::PAYLOAD_TOO_LARGE).then_some(&*self.reason)
+        (self.reason == TurnedAway::BodyTooLong).then_some(&*self.why)
     }
 
     /// The answer where items are answered.
     pub(super) fn into_results(self) -> Response {
-        closing(failed(self.status, self.reason))
+        noted(closing(failed(self.status, self.why)), self.reason)
     }
 }
 
 impl IntoResponse for NotTaken {
     fn into_response(self) -> Response {
-        closing(Problem::new(self.status, self.reason).into_response())
+        let problem = Problem::new(self.status, self.why).because(self.reason);
+        closing(problem.into_response())
     }
 }
 
@@ -155,16 +163,19 @@ fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn not_taken(why: Failure, coding: Coding, max: u64, room_max: usize) -> NotTaken {
-    let (status, reason) = match (why, coding) {
+    let (reason, status, why) = match (why, coding) {
         (Failure::TooLong, Coding::Plain) => (
+            TurnedAway::BodyTooLong,
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body is longer than `server.body_max`, {max} bytes; send less at once"),
         ),
         (Failure::TooLong, Coding::Gzip) => (
+            TurnedAway::BodyTooLong,
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body inflates beyond `server.body_max`, {max} bytes; send less at once"),
         ),
         (Failure::NoRoom, _) => (
+            TurnedAway::NoRoom,
             StatusCode::SERVICE_UNAVAILABLE,
             format!(
                 "the bodies on their way take all of `server.bodies_max`, {room_max} bytes; try \
@@ -172,19 +183,26 @@ fn not_taken(why: Failure, coding: Coding, max: u64, room_max: usize) -> NotTake
             ),
         ),
         (Failure::Late, _) => (
+            TurnedAway::BodyLate,
             StatusCode::REQUEST_TIMEOUT,
             "the body did not arrive within `server.body_timeout`".to_owned(),
         ),
         (Failure::Cut, _) => (
+            TurnedAway::BodyCut,
             StatusCode::BAD_REQUEST,
             "the body ended before its announced end".to_owned(),
         ),
         (Failure::NotGzip, _) => (
+            TurnedAway::BodyUnpacked,
             StatusCode::BAD_REQUEST,
             "the body is not whole gzip, as `Content-Encoding` says it is".to_owned(),
         ),
     };
-    NotTaken { status, reason }
+    NotTaken {
+        status,
+        why,
+        reason,
+    }
 }
 
 /// A body on its way in.
@@ -452,7 +470,7 @@ mod tests {
         ] {
             let refused = take(body, coding).await.unwrap_err();
             assert_eq!(refused.status, 503);
-            assert!(refused.reason.contains("`server.bodies_max`, 10 bytes"));
+            assert!(refused.why.contains("`server.bodies_max`, 10 bytes"));
         }
         assert!(take(b"1234".to_vec(), Coding::Plain).await.is_ok());
         drop(first);

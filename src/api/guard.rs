@@ -3,9 +3,9 @@
 //! A request from a browser is refused by `Host` and `Origin` whether or not tokens are set:
 //! loopback is no protection from a page that the browser shows. Then the token decides the roles;
 //! without configured tokens (loopback only, the configuration sees to that) the caller has all.
+//! `speaker` says who may speak for a source.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
@@ -23,7 +23,12 @@ use super::{State, credential};
 use crate::clock;
 use crate::config::{Role, Token};
 use crate::journal::{Hand, HandVerb};
-use crate::sources::{Doubt, Proof};
+use crate::telemetry::TurnedAway;
+
+mod speaker;
+
+pub(super) use speaker::may_speak_for;
+pub use speaker::{Peer, SourceAccess};
 
 /// The rules of access in force.
 #[derive(Debug, Clone, Default)]
@@ -40,19 +45,6 @@ pub struct Access {
     pub body_max: u64,
     /// Longest time for a body to arrive.
     pub body_timeout: std::time::Duration,
-}
-
-/// Who may speak for one source.
-#[derive(Debug, Clone, Default)]
-pub struct SourceAccess {
-    /// Any of them lets a sender in; none lets everybody in.
-    pub tokens: Vec<Secret>,
-    /// Networks to call from; none allows every address.
-    pub networks: Vec<IpNet>,
-    /// What else a sender must prove; it compares the tokens itself.
-    pub proof: Option<Arc<dyn Proof>>,
-    /// Herald fetches its events, so nobody may speak for it.
-    pub is_fetched: bool,
 }
 
 /// Who asks, for the journal: the name of the token.
@@ -81,12 +73,21 @@ impl Caller {
     }
 }
 
-/// Lets a request through, or answers why not.
+/// Lets a request through, or answers why not. Counts what is turned away, here or behind it.
 pub(super) async fn guard(
     Extract(state): Extract<State>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    let metrics = Arc::clone(&state.metrics);
+    let response = guarded(state, request, next).await;
+    if let Some(reason) = response.extensions().get() {
+        metrics.turned_away(*reason);
+    }
+    response
+}
+
+async fn guarded(state: State, mut request: Request, next: Next) -> Response {
     let access = state.access.load();
     let is_intake = super::intake::is_intake(request.method(), request.uri().path());
     let checked = check(
@@ -99,7 +100,8 @@ pub(super) async fn guard(
     match checked {
         Ok(caller) => drop(request.extensions_mut().insert(caller)),
         Err(problem) if is_intake => {
-            return super::intake::failed(problem.status(), problem.detail());
+            let response = super::intake::failed(problem.status(), problem.detail());
+            return problem.noted(response);
         }
         Err(problem) => return problem.into_response(),
     }
@@ -123,18 +125,29 @@ fn check(
     headers: &HeaderMap,
     shown: Option<&Secret>,
 ) -> Result<Caller, Problem> {
-    let forbidden = |what: &str| Err(Problem::new(StatusCode::FORBIDDEN, what));
+    let forbidden = |reason, what: &str| {
+        let problem = Problem::new(StatusCode::FORBIDDEN, what);
+        Err(problem.because(reason))
+    };
+    let unknown = |what: &str| {
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, what);
+        Err(problem.because(TurnedAway::Token))
+    };
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
     let host = host.unwrap_or_default();
     if hosts.next().is_some() {
         // RFC 9112, section 3.2: a proxy before Herald may have looked at the other one.
-        return Err(Problem::bad_request("this request has two `Host` fields"));
+        let problem = Problem::bad_request("this request has two `Host` fields");
+        return Err(problem.because(TurnedAway::Host));
     }
     if !access.hosts.iter().any(|known| {
         known.eq_ignore_ascii_case(host_name(host)) || known.eq_ignore_ascii_case(host)
     }) {
-        return forbidden("the `Host` of this request is not in `server.hosts`");
+        return forbidden(
+            TurnedAway::Host,
+            "the `Host` of this request is not in `server.hosts`",
+        );
     }
     if method != Method::GET
         && method != Method::HEAD
@@ -145,7 +158,10 @@ fn check(
             .split_once("://")
             .is_some_and(|(_, authority)| authority == host);
         if !own {
-            return forbidden("the `Origin` of this request is another site");
+            return forbidden(
+                TurnedAway::Origin,
+                "the `Origin` of this request is another site",
+            );
         }
     }
     let Some(role) = role_of(access, method, path) else {
@@ -155,10 +171,9 @@ fn check(
         return Ok(Caller::nobody());
     }
     let Some(sent) = shown else {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
+        return unknown(
             "this route wants `Authorization: Bearer …` with a token of `[[server.token]]`",
-        ));
+        );
     };
     // Every token is compared, so that the time says nothing about which one was near.
     let known = access.tokens.iter().fold(None, |found, token| {
@@ -169,15 +184,12 @@ fn check(
         }
     });
     match known {
-        None => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "this token is not known",
-        )),
+        None => unknown("this token is not known"),
         Some(token) if token.may(role) => Ok(Caller(token.name.as_str().into())),
-        Some(_) => forbidden(&format!(
-            "this token does not have the role `{}`",
-            word(role)
-        )),
+        Some(_) => forbidden(
+            TurnedAway::Role,
+            &format!("this token does not have the role `{}`", word(role)),
+        ),
     }
 }
 
@@ -203,98 +215,6 @@ fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
         _ if method == Method::GET || method == Method::HEAD => Some(Role::Read),
         _ => Some(Role::Operate),
     }
-}
-
-/// Checks that a request may speak for a source: its network, then its token.
-///
-/// # Errors
-/// The status to refuse with, and why.
-pub(super) fn may_speak_for(access: &Access, source: &str, request: &Request) -> Result<(), Doubt> {
-    let doubt = |status, why: &str| {
-        let why = why.to_owned();
-        Err(Doubt { status, why })
-    };
-    let Some(entry) = access.sources.get(source) else {
-        return Ok(());
-    };
-    if entry.is_fetched {
-        return doubt(
-            StatusCode::NOT_FOUND,
-            "events are not brought to this source: Herald fetches them",
-        );
-    }
-    if !entry.networks.is_empty() {
-        let peer = request.extensions().get::<Peer>();
-        let sender = peer.map(|peer| sender(access, peer.0, request.headers()));
-        if !sender.is_some_and(|sender| is_in(&entry.networks, sender)) {
-            return doubt(
-                StatusCode::FORBIDDEN,
-                "this source does not take requests from this address",
-            );
-        }
-    }
-    if let Some(proof) = &entry.proof {
-        return match *request.method() {
-            // Whoever asks before the first event has nothing to show yet.
-            Method::OPTIONS => Ok(()),
-            _ => proof.judge(request.headers(), &entry.tokens, clock::now()),
-        };
-    }
-    if entry.tokens.is_empty() {
-        return Ok(());
-    }
-    let Some(sent) = credential::shown(request) else {
-        return doubt(StatusCode::UNAUTHORIZED, "this source wants its token");
-    };
-    let known = entry
-        .tokens
-        .iter()
-        .fold(false, |found, token| same(token, &sent) | found);
-    if known {
-        Ok(())
-    } else {
-        doubt(StatusCode::UNAUTHORIZED, "this token is not this source's")
-    }
-}
-
-/// The address at the other end of the connection. Behind a proxy it is the proxy's.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
-
-/// Who sent a request: the peer, or, if that is a trusted proxy, whom it names. Each proxy appends
-/// the address that it saw, so the list is read from its end up to the first address that is no
-/// trusted proxy's; what stands before that, anybody may have written.
-fn sender(access: &Access, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    let mut sender = peer.to_canonical();
-    let fields: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-    let hops = fields
-        .iter()
-        .rev()
-        .flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','));
-    for hop in hops {
-        if !is_in(&access.trusted_proxies, sender) {
-            break;
-        }
-        // A hop that is no address is nobody that a network could hold.
-        let hop = std::str::from_utf8(hop).ok().and_then(address);
-        sender = hop.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-    }
-    sender
-}
-
-const FORWARDED_FOR: &str = "x-forwarded-for";
-
-/// An address, perhaps with a port.
-fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let address = bare.parse().ok().or_else(with_port)?;
-    Some(IpAddr::to_canonical(&address))
-}
-
-fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address))
 }
 
 /// Whether two tokens are the same, in a time that says only whether their lengths are.
@@ -371,66 +291,6 @@ mod tests {
         assert_eq!(post("http://localhost:1"), 200);
         assert_eq!(post("http://evil.example"), 403);
         assert_eq!(post("null"), 403);
-    }
-
-    #[test]
-    fn a_source_is_guarded_by_its_networks_and_its_tokens() {
-        let entry = SourceAccess {
-            tokens: vec![Secret::new("t0ken")],
-            networks: vec!["10.0.0.0/8".parse().unwrap()],
-            ..SourceAccess::default()
-        };
-        let access = Access {
-            sources: HashMap::from([("cm".to_owned(), entry)]),
-            ..Access::default()
-        };
-        let ask = |peer: &str, token: &str| {
-            let mut request = Request::builder()
-                .header("authorization", format!("Bearer {token}"))
-                .body(axum::body::Body::empty())
-                .unwrap();
-            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
-            may_speak_for(&access, "cm", &request)
-                .map_or_else(|doubt| doubt.status.as_u16(), |()| 200)
-        };
-        assert_eq!(ask("10.1.2.3", "t0ken"), 200);
-        assert_eq!(ask("::ffff:10.1.2.3", "t0ken"), 200);
-        assert_eq!(ask("10.1.2.3", "other"), 401);
-        assert_eq!(ask("11.1.2.3", "t0ken"), 403);
-    }
-
-    #[test]
-    fn only_a_trusted_proxy_is_believed_about_the_sender() {
-        let access = Access {
-            trusted_proxies: vec![
-                "127.0.0.1/32".parse().unwrap(),
-                "10.0.0.0/8".parse().unwrap(),
-            ],
-            ..Access::default()
-        };
-        let ask = |peer: &str, fields: &[&str]| {
-            let pairs: Vec<_> = fields.iter().map(|field| (FORWARDED_FOR, *field)).collect();
-            let mut map = HeaderMap::new();
-            for (name, value) in pairs {
-                map.append(name, value.parse().unwrap());
-            }
-            sender(&access, peer.parse().unwrap(), &map).to_string()
-        };
-        assert_eq!(ask("203.0.113.9", &["100.64.0.1"]), "203.0.113.9");
-        assert_eq!(ask("127.0.0.1", &[]), "127.0.0.1");
-        assert_eq!(ask("127.0.0.1", &["100.64.0.1"]), "100.64.0.1");
-        assert_eq!(ask("::ffff:127.0.0.1", &["100.64.0.1"]), "100.64.0.1");
-        assert_eq!(
-            ask("127.0.0.1", &["100.64.0.1, 203.0.113.9, 10.1.1.1"]),
-            "203.0.113.9"
-        );
-        assert_eq!(
-            ask("127.0.0.1", &["100.64.0.1", "203.0.113.9:443,10.1.1.1"]),
-            "203.0.113.9"
-        );
-        assert_eq!(ask("127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
-        assert_eq!(ask("127.0.0.1", &["100.64.0.1, unknown"]), "::");
-        assert_eq!(ask("127.0.0.1", &["10.2.2.2, 10.1.1.1"]), "10.2.2.2");
     }
 
     #[test]

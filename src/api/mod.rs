@@ -1,6 +1,7 @@
 //! The HTTP face: the routes and what they owe the caller.
 //!
 //! - [`door`] listens and bounds what a connection may cost, `patience` how long it may be silent,
+//!   `certificate` knows until when the door's certificate is good,
 //! - `credential` takes the token out of a request, [`guard`] says who may ask for what,
 //! - [`intake`] takes events and operation results; `content` reads what a request says of its
 //!   body and `body` reads the body,
@@ -21,6 +22,7 @@ use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
 mod body;
+mod certificate;
 mod content;
 mod credential;
 pub mod door;
@@ -37,6 +39,7 @@ mod sinks;
 mod view;
 
 pub use body::Room;
+pub use certificate::{Certificate, ends};
 pub use explain::verdicts;
 pub use guard::{Access, Peer, SourceAccess};
 pub use look::{PauseView, SinkView};
@@ -56,6 +59,10 @@ pub struct State {
     pub access: Arc<arc_swap::ArcSwap<Access>>,
     /// What all bodies together may take.
     pub room: Room,
+    /// Where open connections stand.
+    pub places: door::Places,
+    /// What is shown in a handshake; `None` where there is no TLS.
+    pub certificate: Option<Arc<arc_swap::ArcSwap<Certificate>>>,
     /// Asks the running process for a reload and answers its report.
     pub reload: Reload,
     /// Counters.

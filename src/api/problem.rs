@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::journal;
+use crate::telemetry::TurnedAway;
 
 /// Seconds a caller should wait after a 503. Chosen: shorter than a sender's patience, longer than
 /// a hiccup.
@@ -22,6 +23,9 @@ pub(crate) struct Problem {
     /// Every mistake, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
+    /// For the metrics, where the request was turned away.
+    #[serde(skip)]
+    reason: Option<TurnedAway>,
 }
 
 impl Problem {
@@ -32,6 +36,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            reason: None,
         }
     }
 
@@ -41,6 +46,20 @@ impl Problem {
 
     pub(super) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// Says, for the metrics, why the request was turned away.
+    pub(super) fn because(mut self, reason: TurnedAway) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Another answer for the same reason.
+    pub(super) fn noted(&self, response: Response) -> Response {
+        match self.reason {
+            Some(reason) => noted(response, reason),
+            None => response,
+        }
     }
 
     pub(super) fn with_errors(mut self, errors: Vec<String>) -> Self {
@@ -59,7 +78,8 @@ impl Problem {
 
 impl From<journal::Error> for Problem {
     fn from(error: journal::Error) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        problem.because(TurnedAway::Journal)
     }
 }
 
@@ -76,8 +96,14 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         challenge(&mut response);
-        response
+        self.noted(response)
     }
+}
+
+/// Marks an answer that turns a request away; `guard` counts it.
+pub(super) fn noted(mut response: Response, reason: TurnedAway) -> Response {
+    response.extensions_mut().insert(reason);
+    response
 }
 
 /// Says how to sign in, which every 401 owes (RFC 9110, section 15.5.2).

@@ -10,6 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod deadly;
 mod engine;
 mod faults;
 mod hands;
@@ -121,6 +122,11 @@ suite! {
         a_delivery_that_kills_its_worker_dies,
         a_kill_is_forgotten_after_a_settlement,
         the_message_id_stays_while_its_member_does;
+    deadly:
+        a_digest_is_broken_up_and_only_the_deadly_one_dies,
+        deliveries_that_went_together_are_tried_apart,
+        what_was_under_way_beside_it_lives,
+        a_digest_that_forms_anew_leaves_the_suspects_out;
     looking:
         events_are_listed_newest_first_in_pages,
         events_are_found_by_what_people_know,

@@ -84,6 +84,7 @@ suite! {
         a_claim_given_back_gives_its_permit_back,
         what_has_no_permit_is_limited_and_not_charged_for_it,
         what_has_no_permit_still_expires,
+        a_sink_that_left_waits_for_no_permit,
         a_penalty_pauses_every_sink_of_the_endpoint,
         a_run_of_sink_faults_opens_the_breaker,
         refusals_of_single_messages_open_no_breaker,

@@ -271,6 +271,60 @@ async fn time_goes_on_for_what_is_held_by_a_pause_or_a_missing_sink() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_left_is_held_at_once_whatever_it_waited_for() {
+    let receiver = Receiver::start(&[200]).await;
+    let sink_named = |name: &str| {
+        let limit = format!("[sink.{name}.limit]\nmessages = 1\nper = \"1h\"\n");
+        config(receiver.address, &limit).replace("runbook", name)
+    };
+    let herald = Herald::start(&sink_named("runbook"));
+    herald.post("/v1/events", batch(1..4)).await;
+    receiver.until(1).await;
+    herald.until(|totals| totals["delivered"] == 1).await;
+    let limited = deliveries(&herald, "state=pending").await;
+    assert_eq!(limited[0]["phase"], "limited");
+    assert_eq!(sink(&herald, "runbook").await["state"], "limited");
+
+    std::fs::write(herald.path("config.toml"), sink_named("other")).unwrap();
+    assert_eq!(herald.post("/v1/reload", "").await.0, 200);
+    let gone = sink(&herald, "runbook").await;
+    assert_eq!(
+        (&gone["state"], &gone["pending"], &gone["until"]),
+        (&json!("held"), &json!(2), &Value::Null)
+    );
+    assert_eq!(gone["reason"], "it is not in the configuration");
+    for held in deliveries(&herald, "state=pending").await {
+        assert_eq!(held["phase"], "held", "{held}");
+        assert_eq!(held["nextAttempt"], Value::Null, "{held}");
+        let reason = held["reason"].as_str().unwrap();
+        assert!(reason.contains("not in the configuration"), "{reason}");
+    }
+    let status = command(&herald, &["status"]).await;
+    assert!(
+        status.contains("it is not in the configuration"),
+        "{status}"
+    );
+    let metrics = herald.get("/metrics").await.1.as_str().unwrap().to_owned();
+    let state = |word: &str| {
+        let line = format!("herald_sink_state{{sink=\"runbook\",state=\"{word}\"}} ");
+        let found = metrics.lines().find_map(|one| one.strip_prefix(&line));
+        found.unwrap_or("absent").to_owned()
+    };
+    assert_eq!(
+        (state("held").as_str(), state("limited").as_str()),
+        ("1", "0")
+    );
+
+    std::fs::write(herald.path("config.toml"), sink_named("runbook")).unwrap();
+    assert_eq!(herald.post("/v1/reload", "").await.0, 200);
+    let back = herald.get("/v1/sinks").await.1["sinks"][0].clone();
+    assert_eq!(
+        (&back["name"], &back["reason"]),
+        (&json!("runbook"), &Value::Null)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_asked_is_the_name_of_the_token() {
     let receiver = Receiver::start(&[200]).await;
     let tokens = r#"

@@ -22,6 +22,9 @@ use crate::journal::{
 };
 use crate::plan::Subscription;
 
+/// Why a sink is held that no person holds.
+pub(super) const GONE: &str = "it is not in the configuration";
+
 /// Deeds of people in the status. Chosen: some days of them.
 const HANDS_SHOWN: u32 = 20;
 
@@ -246,6 +249,9 @@ pub struct SinkView {
     pub state: &'static str,
     /// Until when it may not be used, where that is a time.
     pub until: Option<Timestamp>,
+    /// Why nothing leaves by it while it is `held`, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Who holds it back, while somebody does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<PauseView>,
@@ -295,6 +301,7 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
             endpoint: Some(way_out.sink.endpoint().to_string()),
             state: "ready",
             until: None,
+            reason: None,
             paused: None,
             pending: 0,
             oldest: None,
@@ -318,7 +325,13 @@ pub(crate) async fn sink_views(state: &State) -> Result<Vec<SinkView>, crate::jo
         let view = views
             .entry(pause.sink.to_string())
             .or_insert_with(|| gone(&pause.sink));
-        view.paused = Some(PauseView::of(&pause));
+        let paused = PauseView::of(&pause);
+        view.reason = Some(match (&paused.why, view.kind) {
+            (_, None) => GONE.to_owned(),
+            (Some(why), _) => format!("paused by {}: {why}", paused.who),
+            (None, _) => format!("paused by {}", paused.who),
+        });
+        view.paused = Some(paused);
     }
     Ok(views.into_values().collect())
 }
@@ -331,6 +344,7 @@ fn gone(name: &str) -> SinkView {
         endpoint: None,
         state: "held",
         until: None,
+        reason: Some(GONE.to_owned()),
         paused: None,
         pending: 0,
         oldest: None,

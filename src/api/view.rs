@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::look::GONE;
 use super::problem::Problem;
 use crate::in_force::InForce;
 use crate::journal::{AttemptRow, DeliveryRow, EventRow, Hand, OperationRow, Size};
@@ -198,19 +199,40 @@ fn raw(text: &str) -> Box<RawValue> {
 impl DeliveryView {
     /// The row as it is shown while `in_force` is: what waits for a sink that is gone is held.
     pub fn of(row: &DeliveryRow, in_force: &InForce) -> Self {
-        let gone = || in_force.way_out(&row.sink).is_none();
-        let phase = match row.phase {
-            _ if row.state != DeliveryState::Pending => None,
-            Some(phase) if phase != Phase::InFlight && gone() => Some(Phase::Held),
-            phase => phase,
+        let is_gone = row.state == DeliveryState::Pending
+            && row.phase.is_some_and(|phase| phase != Phase::InFlight)
+            && in_force.way_out(&row.sink).is_none();
+        if is_gone {
+            Self::held(row)
+        } else {
+            Self::shown(row)
+        }
+    }
+
+    /// What waits for a sink that is gone: whatever it waited for before, it waits for that sink now.
+    fn held(row: &DeliveryRow) -> Self {
+        let tried = row.reason.as_deref();
+        let tried = tried.map(|words| format!("; the last attempt: {words}"));
+        let held = DeliveryRow {
+            phase: Some(Phase::Held),
+            reason: Some(format!(
+                "held by its sink: {GONE}{}",
+                tried.unwrap_or_default()
+            )),
+            next_attempt: None,
+            ..row.clone()
         };
+        Self::shown(&held)
+    }
+
+    fn shown(row: &DeliveryRow) -> Self {
         Self {
             id: row.id.to_string(),
             event: row.event.to_string(),
             subscription: row.subscription.to_string(),
             sink: row.sink.to_string(),
             state: row.state.as_str().to_owned(),
-            phase: phase.map(Phase::as_str).map(str::to_owned),
+            phase: row.phase.map(Phase::as_str).map(str::to_owned),
             reason: row.reason.clone(),
             next_attempt: row.next_attempt,
             attempt_count: row.charged,

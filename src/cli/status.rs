@@ -115,7 +115,7 @@ fn why(sink: &Value) -> String {
         return format!("paused by {who} at {at}{words}");
     }
     match sink["state"].as_str() {
-        Some("held") => "it is not in the configuration".to_owned(),
+        Some("held") => text(sink, &["reason"]),
         Some("penalty") => format!("the far side punishes it until {until}"),
         Some("broken") => format!("its breaker is open; next probe {until}"),
         Some("limited") if until.is_empty() => "it waits for an open attempt to end".to_owned(),

@@ -48,7 +48,18 @@ pub use size::{Bounds, Fill, Size};
 /// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
 /// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck. A settlement
 /// in between starts the count over; an attempt that was cut off uses up no step of the schedule.
+/// A message of several that does so is broken up instead, and each of its deliveries goes alone, so
+/// that only the one that is the cause ends as a dead letter.
 pub const KILLS_MAX: u32 = 5;
+
+/// From so many cut-offs in a row on, messages are tried one after the other after a start, each
+/// [`SUSPECT_APART`] after the one before: what is under way when a process dies is suspect, and
+/// were all of it tried again at once, one would take the others with it. Chosen: two in a row may
+/// be the machine's bad luck.
+pub const SUSPECT_AT: u32 = 3;
+
+/// How far apart suspect messages are tried. Chosen: longer than an attempt lasts by the default time limits.
+pub const SUSPECT_APART: Duration = Duration::from_secs(60);
 
 /// Longest accepted `limit` of a list, in rows. Chosen.
 pub const PAGE_MAX: u32 = 1_000;
@@ -79,6 +90,10 @@ pub(crate) const HERALD: &str = "herald";
 /// Why an attempt that was open when its process died is unknown.
 pub(crate) const CUT_OFF: &str =
     "cut off: the process ended while this attempt was open; it may have arrived";
+
+/// The same of an attempt after which the message was broken up.
+pub(crate) const CUT_APART: &str = "cut off: the process ended while this attempt was open, as in \
+     every one of this message; it may have arrived, and each of its deliveries goes alone from here on";
 
 /// Why a delivery is dead that cut off its worker too often.
 pub(crate) fn killed(times: u32) -> String {

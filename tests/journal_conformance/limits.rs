@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald::journal::{
-    BREAKER_FAULTS, Claimed, Claims, Limit, Next, Policy, Settlement, SinkState,
+    BREAKER_FAULTS, Claimed, Claims, DeliveryFilter, Limit, Next, Policy, Settlement, SinkState,
 };
 use herald_model::event::Level;
-use herald_model::{EndpointId, Outcome, Phase, Signal};
+use herald_model::{DeliveryState, EndpointId, Outcome, Phase, Signal};
 
 use crate::engine::Engine;
-use crate::world::{HOOK, HOUR, MAIL, World, told};
+use crate::world::{HOOK, HOUR, MAIL, World, rules, told};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -249,6 +249,27 @@ pub(crate) async fn what_has_no_permit_is_limited_and_not_charged_for_it(engine:
     let second = world.claim_one(MAIL).await;
     assert_eq!(second.items[0].uncounted, 59 * SECOND);
     assert_eq!(world.states().await, [(SinkState::Ready, None)]);
+}
+
+pub(crate) async fn a_sink_that_left_waits_for_no_permit(engine: &mut dyn Engine) {
+    let world = robot(engine, 1, 0).await;
+    world
+        .record(vec![world.event(1).by_mail(), world.event(2).by_mail()])
+        .await;
+    world.claim_one(MAIL).await;
+    assert!(world.claim(MAIL, 1).await.messages.is_empty());
+    assert_eq!(world.states().await, [(SinkState::Limited, Some(MINUTE))]);
+    let mut without = rules(&["first", "second"], world.now);
+    without.sinks.remove(MAIL);
+    world.journal().begin(without).await.unwrap();
+    assert_eq!(world.states().await, [(SinkState::Ready, None)]);
+    let waiting = DeliveryFilter {
+        state: Some(DeliveryState::Pending),
+        ..DeliveryFilter::default()
+    };
+    let rows = world.deliveries(waiting).await;
+    let phases: Vec<_> = rows.iter().map(|row| row.phase).collect();
+    assert_eq!(phases, [Some(Phase::Due), Some(Phase::InFlight)]);
 }
 
 pub(crate) async fn what_has_no_permit_still_expires(engine: &mut dyn Engine) {

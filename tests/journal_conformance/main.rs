@@ -10,6 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod deadly;
 mod engine;
 mod faults;
 mod hands;
@@ -83,6 +84,7 @@ suite! {
         a_claim_given_back_gives_its_permit_back,
         what_has_no_permit_is_limited_and_not_charged_for_it,
         what_has_no_permit_still_expires,
+        a_sink_that_left_waits_for_no_permit,
         a_penalty_pauses_every_sink_of_the_endpoint,
         a_run_of_sink_faults_opens_the_breaker,
         refusals_of_single_messages_open_no_breaker,
@@ -121,6 +123,11 @@ suite! {
         a_delivery_that_kills_its_worker_dies,
         a_kill_is_forgotten_after_a_settlement,
         the_message_id_stays_while_its_member_does;
+    deadly:
+        a_digest_is_broken_up_and_only_the_deadly_one_dies,
+        deliveries_that_went_together_are_tried_apart,
+        what_was_under_way_beside_it_lives,
+        a_digest_that_forms_anew_leaves_the_suspects_out;
     looking:
         events_are_listed_newest_first_in_pages,
         events_are_found_by_what_people_know,

@@ -206,12 +206,18 @@ impl State {
                 }
             }
         }
+        // What was in a message that killed its worker goes alone.
+        if self.deliveries.get(&head).is_some_and(|one| one.kills > 0) {
+            return vec![head];
+        }
         if let Some(digest) = policy.digest {
             let mut due: Vec<(Reverse<Level>, Timestamp, i64)> = Level::URGENT_FIRST
                 .into_iter()
                 .filter(|one| *one <= level)
                 .flat_map(|level| self.due(sink, level, now))
-                .filter(|(_, one)| one.message.is_none() && one.expires > now && one.due <= now)
+                .filter(|(_, one)| {
+                    one.message.is_none() && one.kills == 0 && one.expires > now && one.due <= now
+                })
                 .map(|(number, one)| (Reverse(one.level), one.due, number))
                 .collect();
             due.sort_unstable();
@@ -245,6 +251,7 @@ impl State {
                     one.sink == sink
                         && one.open.is_none()
                         && one.message.is_none()
+                        && one.kills == 0
                         && one.expires > now
                         && one.due <= now
                         && (one.lane == lane || self.is_head(**number, one))

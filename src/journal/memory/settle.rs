@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::state::{Attempt, Delivery, Message, OpenMessage, State};
 use crate::journal::endpoint::Verdict;
 use crate::journal::{
-    AttemptNo, CUT_OFF, Error, HERALD, KILLS_MAX, Next, Saved, Settled, SettledItem, Settlement,
-    TRIED_BEFORE, killed,
+    AttemptNo, CUT_APART, CUT_OFF, Error, HERALD, KILLS_MAX, Next, SUSPECT_APART, SUSPECT_AT,
+    Saved, Settled, SettledItem, Settlement, TRIED_BEFORE, killed,
 };
 
 impl State {
@@ -180,27 +180,41 @@ impl State {
         for endpoint in self.endpoints.values_mut() {
             endpoint.crash();
         }
+        let mut suspects = 0;
         for (_, open) in std::mem::take(&mut self.open) {
-            let dies = |one: &Delivery| one.kills + 1 >= KILLS_MAX;
             let all = open.members.iter();
-            let stays = !all.filter_map(|one| self.deliveries.get(one)).any(dies);
+            let of_it = all.filter_map(|one| self.deliveries.get(one));
+            let kills = of_it.map(|one| one.kills + 1).max().unwrap_or(0);
+            let too_often = kills >= KILLS_MAX;
+            let broken_up = too_often && open.members.len() > 1;
             let message = self
                 .messages
                 .entry(open.message)
                 .or_insert_with(|| Message::new(&open));
             message.members.clone_from(&open.members);
             message.freeze(&open);
+            if broken_up {
+                self.messages.remove(&open.message);
+            }
+            let is_suspect = kills >= SUSPECT_AT && !too_often;
+            let due = now + SUSPECT_APART * if is_suspect { suspects } else { 0 };
+            suspects += u32::from(is_suspect);
+            let words = if broken_up { CUT_APART } else { CUT_OFF };
             for number in &open.members {
                 let Some(delivery) = self.deliveries.get_mut(number) else {
                     continue;
                 };
-                delivery.end_attempt(&open, now, Outcome::unknown(CUT_OFF), false);
-                delivery.kills += 1;
-                delivery.due = now.min(delivery.expires);
+                delivery.end_attempt(&open, now, Outcome::unknown(words), false);
+                delivery.kills = if broken_up { 1 } else { delivery.kills + 1 };
+                delivery.due = due.min(delivery.expires);
                 delivery.passes_at = None;
-                delivery.phase = Phase::Due;
-                delivery.message = stays.then_some(open.message);
-                if delivery.kills >= KILLS_MAX {
+                delivery.phase = if due > now {
+                    Phase::Waiting
+                } else {
+                    Phase::Due
+                };
+                delivery.message = (!too_often).then_some(open.message);
+                if too_often && !broken_up {
                     let why = killed(KILLS_MAX);
                     self.finish(*number, DeliveryState::Dead, Some(&why), now);
                 }

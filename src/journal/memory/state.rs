@@ -146,7 +146,9 @@ pub(super) struct Operation {
 
 impl State {
     pub(super) fn begin(&mut self, rules: &Rules) -> Generation {
-        let sinks = rules.sinks.iter().map(|name| self.sink(name)).collect();
+        let sinks: Vec<SinkNo> = rules.sinks.iter().map(|name| self.sink(name)).collect();
+        // Nothing is claimed for the others, so they wait for no permit.
+        self.ways.retain(|sink, _| sinks.contains(sink));
         let subscriptions: Vec<SubscriptionNo> = rules
             .subscriptions
             .iter()

@@ -24,7 +24,8 @@ impl Verb for Begin {
             .sinks
             .iter()
             .map(|name| intern(core, name).map(SinkNo))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        core.endpoints.forget_ways_but(&sinks);
         let subscriptions = subscriptions(core, &self.rules.subscriptions)?;
         let number = put_in_force(core, &subscriptions, self.rules.since.as_millisecond())?;
         Ok(Generation {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, params};
 
 use super::sql::Statements;
+use crate::journal::SinkNo;
 use crate::journal::endpoint::{Denied, Endpoint, Row};
 
 /// What the tables `endpoint`, `way` and `pause` hold.
@@ -105,6 +106,19 @@ impl Endpoints {
         }
         let before = self.ways.insert(sink, way);
         self.ways_before.entry(sink).or_insert(before);
+    }
+
+    /// Only these sinks are there: the others wait for no permit, since nothing is claimed for them.
+    pub(super) fn forget_ways_but(&mut self, sinks: &[SinkNo]) {
+        let gone: Vec<i64> = self
+            .ways
+            .keys()
+            .filter(|sink| !sinks.contains(&SinkNo(**sink)))
+            .copied()
+            .collect();
+        for sink in gone {
+            self.stands(sink, Way::default());
+        }
     }
 
     /// Whether a sink waits for a person.

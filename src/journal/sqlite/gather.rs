@@ -30,6 +30,10 @@ pub(super) fn claim(
     } else if lane.message.is_some() {
         return open(core, ask, vec![lane], now, made);
     }
+    // What was in a message that killed its worker goes alone.
+    if lane.kills > 0 {
+        return open(core, ask, vec![lane], now, made);
+    }
     if let Some(digest) = ask.policy.digest
         && let Some(lanes) = digest_led_by(core, &lane, digest, now)?
     {
@@ -85,7 +89,10 @@ fn digest_led_by(
         }
         let due = due_lanes(core, lane.sink, level, now, wanted)?;
         lanes.extend(due.into_iter().filter(|one| {
-            one.message.is_none() && one.expires > now && one.again.is_none_or(|at| at <= now)
+            one.message.is_none()
+                && one.kills == 0
+                && one.expires > now
+                && one.again.is_none_or(|at| at <= now)
         }));
     }
     let long_ago = now.saturating_sub(millis(digest.after));
@@ -112,7 +119,10 @@ fn add_siblings(core: &mut Core<'_>, lanes: &mut Vec<Lane>, now: i64) -> rusqlit
         .lanes_of_event
         .query_map([first, last, lane.head, lane.sink, now], Lane::read)?
         .collect::<Result<_, _>>()?;
-    lanes.extend(due.into_iter().filter(|one| one.expires > now));
+    lanes.extend(
+        due.into_iter()
+            .filter(|one| one.kills == 0 && one.expires > now),
+    );
     let Some(key) = lane.key else { return Ok(()) };
     let queued: Vec<i64> = core
         .sql

@@ -11,82 +11,162 @@ use super::core::{
 use super::finish::{DEAD, Ending, finish};
 use super::rows::{UNKNOWN, phase_number};
 use super::settle::{Attempt, keep_form, keep_members, leader};
-use crate::journal::{CUT_OFF, KILLS_MAX, killed};
+use crate::journal::endpoint::millis;
+use crate::journal::{CUT_APART, CUT_OFF, KILLS_MAX, SUSPECT_APART, SUSPECT_AT, killed};
 
 /// Ends every open attempt: it may have arrived, so it becomes *unknown*, its text is frozen, and
-/// its lane is due again, or dead if this happened too often. The lock file proves that nobody
-/// works on any of them.
+/// its lanes are due again; if this happened too often, a delivery is dead and a message of several
+/// broken up. The lock file proves that nobody works on any of them.
 pub(super) fn recover(core: &mut Core<'_>, now: i64) -> rusqlite::Result<()> {
     let open = open_messages(core.conn)?;
     if open.is_empty() {
         return Ok(());
     }
     core.begin()?;
+    let mut suspects = 0;
     for (attempt, mut message) in open {
         message.lanes.sort_by_key(|lane| (lane.level, lane.head));
-        end_dead(core, attempt, message, now)?;
+        let first = message.lanes.first();
+        message.message = first.and_then(|lane| lane.message).unwrap_or(attempt);
+        let dead = Dead {
+            number: attempt,
+            leader: leader(&message),
+            now,
+        };
+        let kills = message.lanes.iter().map(|lane| lane.kills + 1).max();
+        let kills = kills.unwrap_or(0);
+        if kills < i64::from(KILLS_MAX) {
+            let is_suspect = kills >= i64::from(SUSPECT_AT);
+            let due = now.saturating_add(suspects * i64::from(is_suspect) * millis(SUSPECT_APART));
+            suspects += i64::from(is_suspect);
+            dead.try_again(core, &message, due)?;
+        } else if message.lanes.len() > 1 {
+            dead.break_up(core, &message)?;
+        } else {
+            dead.bury(core, &message)?;
+        }
     }
     core.commit()
 }
 
-/// Ends one attempt.
-fn end_dead(core: &mut Core<'_>, number: i64, mut open: Open, now: i64) -> rusqlite::Result<()> {
-    let started = open.started;
-    let first = open.lanes.first();
-    open.message = first.and_then(|lane| lane.message).unwrap_or(number);
-    let leader = leader(&open);
-    let killed_off = |lane: &Lane| lane.kills + 1 >= i64::from(KILLS_MAX);
-    // A message that loses a member is none any more.
-    let stays = !open.lanes.iter().any(killed_off);
-    let mut kept = kept(core, open.message)?;
-    kept |= keep_form(core, &open, kept)?;
-    if kept & KEPT_TEXT != 0 {
-        core.sql.freeze.execute([open.message])?;
-        kept |= FROZEN;
-    }
-    if stays {
-        kept |= keep_members(core, &open)?;
-    }
-    for lane in &open.lanes {
-        let last = Attempt {
-            number,
-            message: open.message,
-            leader,
-            started,
-            ended: now,
-            outcome: UNKNOWN,
-            charged: false,
-            words: CUT_OFF,
+/// An attempt whose process is dead.
+struct Dead {
+    number: i64,
+    leader: Option<i64>,
+    now: i64,
+}
+
+impl Dead {
+    /// The message is due again, as it was.
+    fn try_again(&self, core: &mut Core<'_>, open: &Open, due: i64) -> rusqlite::Result<()> {
+        let mut kept = freeze(core, open)?;
+        kept |= keep_members(core, open)?;
+        for lane in &open.lanes {
+            let last = self.write(core, open, lane, CUT_OFF)?;
+            let composed = lane.composed.unwrap_or(open.started);
+            let message = Some((open.message, composed, kept));
+            self.due_again(core, open, lane, due, lane.kills + 1, message, last)?;
         }
-        .write(core, lane)?;
-        if killed_off(lane) {
-            let reason = killed(KILLS_MAX);
+        Ok(())
+    }
+
+    /// There is no such message any more: each of its deliveries goes alone, under a key of its own.
+    /// That one of them was cut off before is what keeps it alone.
+    fn break_up(&self, core: &mut Core<'_>, open: &Open) -> rusqlite::Result<()> {
+        core.sql.delete_message.execute([open.message])?;
+        core.sql.delete_checkpoint.execute([open.message])?;
+        for lane in &open.lanes {
+            let last = self.write(core, open, lane, CUT_APART)?;
+            self.due_again(core, open, lane, self.now, 1, None, last)?;
+        }
+        Ok(())
+    }
+
+    /// The delivery is over. Its message stays, so that a replay goes on where it stopped.
+    fn bury(&self, core: &mut Core<'_>, open: &Open) -> rusqlite::Result<()> {
+        freeze(core, open)?;
+        let reason = killed(KILLS_MAX);
+        for lane in &open.lanes {
+            let last = self.write(core, open, lane, CUT_OFF)?;
             let ending = Ending {
                 state: DEAD,
-                at: now,
+                at: self.now,
                 charged: None,
                 attempt: Some(last),
                 reason: Some(&reason),
             };
             finish(core, lane, &ending)?;
-            continue;
         }
+        Ok(())
+    }
+
+    /// Writes down how it ended for one delivery.
+    fn write(
+        &self,
+        core: &mut Core<'_>,
+        open: &Open,
+        lane: &Lane,
+        words: &str,
+    ) -> rusqlite::Result<i64> {
+        Attempt {
+            number: self.number,
+            message: open.message,
+            leader: self.leader,
+            started: open.started,
+            ended: self.now,
+            outcome: UNKNOWN,
+            charged: false,
+            words,
+        }
+        .write(core, lane)
+    }
+
+    /// Makes a lane due again: in its message, given by its integer, when it was composed, and the
+    /// bits of what is kept for it, or in none.
+    #[expect(clippy::too_many_arguments, reason = "a row has many columns")]
+    fn due_again(
+        &self,
+        core: &mut Core<'_>,
+        open: &Open,
+        lane: &Lane,
+        due: i64,
+        kills: i64,
+        message: Option<(i64, i64, i64)>,
+        last: i64,
+    ) -> rusqlite::Result<()> {
+        let phase = if due > self.now {
+            Phase::Waiting
+        } else {
+            Phase::Due
+        };
         core.sql.again_lane.execute(params![
             lane.head,
-            now.min(lane.expires),
-            phase_number(Phase::Due),
+            due.min(lane.expires),
+            phase_number(phase),
             lane.charged,
-            lane.kills + 1,
+            kills,
             lane.uncounted,
-            lane.first_attempt.unwrap_or(started),
-            stays.then_some(open.message),
-            stays.then(|| lane.composed.unwrap_or(started)),
-            if stays { kept } else { 0 },
+            lane.first_attempt.unwrap_or(open.started),
+            message.map(|(number, ..)| number),
+            message.map(|(_, composed, _)| composed),
+            message.map_or(0, |(.., kept)| kept),
             last,
             None::<i64>,
         ])?;
+        Ok(())
     }
-    Ok(())
+}
+
+/// Keeps the text of an attempt that may have arrived, or the form that it is made from, for good.
+/// Returns the bits of what is kept.
+fn freeze(core: &mut Core<'_>, open: &Open) -> rusqlite::Result<i64> {
+    let mut kept = kept(core, open.message)?;
+    kept |= keep_form(core, open, kept)?;
+    if kept & KEPT_TEXT != 0 {
+        core.sql.freeze.execute([open.message])?;
+        kept |= FROZEN;
+    }
+    Ok(kept)
 }
 
 /// The messages whose attempt is open, in the order of their claims.

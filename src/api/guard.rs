@@ -22,6 +22,7 @@ use super::problem::Problem;
 use super::{State, credential};
 use crate::clock;
 use crate::config::{Role, Token};
+use crate::console;
 use crate::journal::{Hand, HandVerb};
 use crate::telemetry::TurnedAway;
 
@@ -89,16 +90,22 @@ pub(super) async fn guard(
 
 async fn guarded(state: State, mut request: Request, next: Next) -> Response {
     let access = state.access.load();
-    let is_intake = super::intake::is_intake(request.method(), request.uri().path());
-    let checked = check(
-        &access,
-        request.method(),
-        request.uri().path(),
-        request.headers(),
-        credential::shown(&request).as_ref(),
-    );
+    let (method, path) = (request.method().clone(), request.uri().path());
+    let is_intake = super::intake::is_intake(&method, path);
+    let is_reading = method == Method::GET || method == Method::HEAD;
+    let is_page = is_reading && console::is_page(path);
+    let mut shown = credential::shown(&request);
+    if shown.is_none() && is_page {
+        shown = state.sessions.token(request.headers(), clock::now());
+    }
+    let checked = check(&access, &method, path, request.headers(), shown.as_ref());
     match checked {
         Ok(caller) => drop(request.extensions_mut().insert(caller)),
+        Err(problem) if is_page && problem.is_about_the_token() => {
+            let (status, why) = (problem.status(), problem.detail());
+            let page = console::asks(request.headers(), request.uri(), status, why);
+            return problem.noted(page);
+        }
         Err(problem) if is_intake => {
             let response = super::intake::failed(problem.status(), problem.detail());
             return problem.noted(response);
@@ -108,7 +115,7 @@ async fn guarded(state: State, mut request: Request, next: Next) -> Response {
     let bounds = Bounds::of(&access);
     drop(access);
     // Intake reads its bodies itself, since they may be packed.
-    if !is_intake && request.method() != Method::GET && request.method() != Method::HEAD {
+    if !is_intake && !is_reading {
         let (parts, body) = request.into_parts();
         match body::read(body, &parts.headers, Coding::Plain, bounds, &state.room).await {
             Ok(read) => request = Request::from_parts(parts, read.bytes.into()),
@@ -128,10 +135,6 @@ fn check(
     let forbidden = |reason, what: &str| {
         let problem = Problem::new(StatusCode::FORBIDDEN, what);
         Err(problem.because(reason))
-    };
-    let unknown = |what: &str| {
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, what);
-        Err(problem.because(TurnedAway::Token))
     };
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
@@ -171,10 +174,17 @@ fn check(
         return Ok(Caller::nobody());
     }
     let Some(sent) = shown else {
-        return unknown(
+        let problem = Problem::new(
+            StatusCode::UNAUTHORIZED,
             "this route wants `Authorization: Bearer …` with a token of `[[server.token]]`",
         );
+        return Err(problem.because(TurnedAway::Token));
     };
+    caller(access, role, sent)
+}
+
+/// Who shows this token, if it has the role.
+fn caller(access: &Access, role: Role, sent: &Secret) -> Result<Caller, Problem> {
     // Every token is compared, so that the time says nothing about which one was near.
     let known = access.tokens.iter().fold(None, |found, token| {
         if same(&token.token, sent) {
@@ -184,13 +194,33 @@ fn check(
         }
     });
     match known {
-        None => unknown("this token is not known"),
+        None => {
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "this token is not known");
+            Err(problem.because(TurnedAway::Token))
+        }
         Some(token) if token.may(role) => Ok(Caller(token.name.as_str().into())),
-        Some(_) => forbidden(
-            TurnedAway::Role,
-            &format!("this token does not have the role `{}`", word(role)),
-        ),
+        Some(_) => {
+            let what = format!("this token does not have the role `{}`", word(role));
+            Err(Problem::new(StatusCode::FORBIDDEN, what).because(TurnedAway::Role))
+        }
     }
+}
+
+/// Begins a session of the console: the token's name, and the word for the cookie.
+///
+/// # Errors
+/// The token is not known, or must not read.
+pub(crate) fn sign_in(state: &State, token: Secret) -> Result<(String, String), Problem> {
+    let caller = caller(&state.access.load(), Role::Read, &token)?;
+    let word = state.sessions.begin(token, clock::now());
+    Ok((caller.name().to_owned(), word))
+}
+
+/// The name of the token with which a browser is signed in.
+pub(crate) fn signed_in(state: &State, headers: &HeaderMap) -> Option<String> {
+    let token = state.sessions.token(headers, clock::now())?;
+    let caller = caller(&state.access.load(), Role::Read, &token).ok()?;
+    Some(caller.name().to_owned())
 }
 
 fn word(role: Role) -> &'static str {
@@ -200,7 +230,8 @@ fn word(role: Role) -> &'static str {
         .map_or("", |(word, _)| word)
 }
 
-/// The role that a route asks for; `None` for health, and for a source with tokens of its own.
+/// The role that a route asks for; `None` for health, for signing in to the console and its style, and
+/// for a source with tokens of its own.
 fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
     if let Some(source) = path.strip_prefix("/v1/sources/") {
         let name = source.split('/').next().unwrap_or_default();
@@ -210,6 +241,9 @@ fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
     }
     match path {
         "/healthz" | "/readyz" => None,
+        "/session" if matches!(*method, Method::GET | Method::HEAD | Method::POST) => None,
+        "/session/end" if method == Method::POST => None,
+        "/console.css" if method == Method::GET || method == Method::HEAD => None,
         "/v1/events" | "/v1/operations" if method == Method::POST => Some(Role::Intake),
         "/v1/explain" => Some(Role::Read),
         _ if method == Method::GET || method == Method::HEAD => Some(Role::Read),

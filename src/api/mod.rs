@@ -5,6 +5,7 @@
 //! - `credential` takes the token out of a request, [`guard`] says who may ask for what,
 //! - [`intake`] takes events and operation results; `content` reads what a request says of its
 //!   body and `body` reads the body,
+//! - [`session`] is being signed in to the console,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
 //! - [`refused`] shows what was refused and sends it through again,
 //! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests,
@@ -35,6 +36,7 @@ mod operate;
 mod patience;
 mod problem;
 mod refused;
+pub(crate) mod session;
 mod sinks;
 mod view;
 
@@ -42,8 +44,10 @@ pub use body::Room;
 pub use certificate::{Certificate, ends};
 pub use explain::verdicts;
 pub use guard::{Access, Peer, SourceAccess};
+pub(crate) use guard::{sign_in, signed_in};
 pub use look::{PauseView, SinkView};
 pub(crate) use look::{delivery_views, find_event, sink_views, stored_verdicts};
+pub use session::Sessions;
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
 
 /// What every route can reach.
@@ -57,6 +61,8 @@ pub struct State {
     pub current: Current,
     /// Who may ask for what.
     pub access: Arc<arc_swap::ArcSwap<Access>>,
+    /// Who is signed in to the console.
+    pub sessions: Arc<Sessions>,
     /// What all bodies together may take.
     pub room: Room,
     /// Where open connections stand.

@@ -40,11 +40,11 @@ impl Problem {
         }
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    pub(super) fn detail(&self) -> &str {
+    pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
 
@@ -54,8 +54,13 @@ impl Problem {
         self
     }
 
+    /// Whether another token would have passed.
+    pub(super) fn is_about_the_token(&self) -> bool {
+        matches!(self.reason, Some(TurnedAway::Token | TurnedAway::Role))
+    }
+
     /// Another answer for the same reason.
-    pub(super) fn noted(&self, response: Response) -> Response {
+    pub(crate) fn noted(&self, response: Response) -> Response {
         match self.reason {
             Some(reason) => noted(response, reason),
             None => response,

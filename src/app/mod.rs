@@ -147,6 +147,7 @@ async fn start_on(
         journal: Arc::clone(&journal),
         current: Arc::clone(&current),
         access: Arc::clone(&access),
+        sessions: Arc::default(),
         room: api::Room::new(limits.bodies_max),
         places: places.clone(),
         certificate: certificate.clone(),

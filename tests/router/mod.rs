@@ -118,6 +118,7 @@ impl Router {
             journal: Arc::clone(&journal) as Arc<dyn Journal>,
             current,
             access: Arc::new(ArcSwap::from_pointee(access)),
+            sessions: Arc::default(),
             room: room.clone(),
             places: places.clone(),
             certificate: None,

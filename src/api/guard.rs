@@ -62,6 +62,11 @@ impl Caller {
         &self.0
     }
 
+    /// The same, to be kept.
+    pub(super) const fn shared_name(&self) -> &Arc<str> {
+        &self.0
+    }
+
     /// What is written down about a deed done now.
     pub(super) fn hand(&self, verb: HandVerb, what: String, why: Option<String>) -> Hand {
         Hand {
@@ -117,7 +122,10 @@ async fn guarded(state: State, mut request: Request, next: Next) -> Response {
     // Intake reads its bodies itself, since they may be packed.
     if !is_intake && !is_reading {
         let (parts, body) = request.into_parts();
-        match body::read(body, &parts.headers, Coding::Plain, bounds, &state.room).await {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.unwrap_or_else(Caller::nobody);
+        let share = state.room.share(caller.shared_name(), bounds.max);
+        match body::read(body, &parts.headers, Coding::Plain, bounds, share).await {
             Ok(read) => request = Request::from_parts(parts, read.bytes.into()),
             Err(refused) => return refused.into_response(),
         }

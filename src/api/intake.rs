@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Request, State as Extract};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::body::{self, Bounds};
+use super::guard::Caller;
 use super::problem::noted;
 use super::{State, content, guard, problem};
 use crate::clock;
@@ -179,7 +181,8 @@ async fn take(
         }
     };
     let bounds = Bounds::of(&state.access.load());
-    match body::read(body, &parts.headers, coding, bounds, &state.room).await {
+    let share = state.room.share(sender(source, &parts), bounds.max);
+    match body::read(body, &parts.headers, coding, bounds, share).await {
         Ok(body) => {
             if let Some(proof) = proof {
                 let verified = proof.verify(&parts.headers, &body.bytes, clock::now());
@@ -196,6 +199,13 @@ async fn take(
             not_taken.into_results()
         }
     }
+}
+
+/// Whose bodies share their room: a source's, or, where any token may bring them, a token's.
+fn sender<'a>(source: &'a Source, parts: &'a Parts) -> &'a Arc<str> {
+    let caller = parts.extensions.get::<Caller>();
+    let of_token = caller.filter(|_| &*source.name == API_SOURCE);
+    of_token.map_or(&source.name, Caller::shared_name)
 }
 
 /// Notes that a body was refused before it was read: nothing of it is kept but that.
@@ -281,10 +291,7 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
         }),
     )
         .into_response();
-    if matches!(
-        status,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-    ) {
+    if problem::is_passing(status) {
         let wait = HeaderValue::from(problem::RETRY_AFTER_SECONDS);
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }

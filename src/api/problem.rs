@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::journal;
 use crate::telemetry::TurnedAway;
 
-/// Seconds a caller should wait after a 503. Chosen: shorter than a sender's patience, longer than
+/// Seconds a caller should wait after a 429 or 503. Chosen: shorter than a sender's patience, longer than
 /// a hiccup.
 pub(super) const RETRY_AFTER_SECONDS: u32 = 5;
 
@@ -97,7 +97,7 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if is_passing(status) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         challenge(&mut response);
@@ -109,6 +109,14 @@ impl IntoResponse for Problem {
 pub(super) fn noted(mut response: Response, reason: TurnedAway) -> Response {
     response.extensions_mut().insert(reason);
     response
+}
+
+/// Whether the same request may be taken a little later.
+pub(super) fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    )
 }
 
 /// Says how to sign in, which every 401 owes (RFC 9110, section 15.5.2).

@@ -68,12 +68,14 @@ pub enum TurnedAway {
     BodyUnpacked,
     /// All bodies together take all of `server.bodies_max`.
     NoRoom,
+    /// The bodies of this sender take its share of it.
+    NoShare,
     /// The journal takes no more.
     Journal,
 }
 
 impl TurnedAway {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::NoTls,
         Self::Handshake,
         Self::HandshakeLate,
@@ -93,6 +95,7 @@ impl TurnedAway {
         Self::BodyCut,
         Self::BodyUnpacked,
         Self::NoRoom,
+        Self::NoShare,
         Self::Journal,
     ];
 
@@ -118,6 +121,7 @@ impl TurnedAway {
             Self::BodyCut => "body-cut",
             Self::BodyUnpacked => "body-unpacked",
             Self::NoRoom => "no-room",
+            Self::NoShare => "no-share",
             Self::Journal => "journal",
         }
     }

@@ -66,6 +66,7 @@ fn a_scrape_shows_how_everything_stands() {
     metrics.recorded(Duration::from_millis(3));
     metrics.turned_away(TurnedAway::Token);
     metrics.turned_away(TurnedAway::Token);
+    metrics.commits()(Duration::from_millis(30));
     let text = metrics.write(&facts()).unwrap();
     for line in [
         "herald_deliveries_planned 10",
@@ -92,6 +93,8 @@ fn a_scrape_shows_how_everything_stands() {
         "herald_door_certificate_expires_seconds{key=\"server.tls.cert\"} 3600.0",
         "herald_door_turned_away_total{reason=\"token\"} 2",
         "herald_door_turned_away_total{reason=\"no-room\"} 0",
+        "herald_journal_commit_seconds_bucket{le=\"0.0256\"} 0",
+        "herald_journal_commit_seconds_bucket{le=\"0.0512\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

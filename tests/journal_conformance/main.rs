@@ -175,6 +175,8 @@ suite! {
         numbers_are_never_given_twice;
     room:
         at_its_bound_only_intake_is_refused,
+        no_group_runs_through_the_reserve,
+        beyond_the_reserve_trying_on_takes_no_more_room,
         finished_events_go_before_anything_is_refused,
         a_sink_that_is_gone_does_not_stop_intake,
         warnings_are_kept_and_intake_waits,

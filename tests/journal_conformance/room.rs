@@ -201,6 +201,9 @@ pub(crate) async fn beyond_the_reserve_trying_on_takes_no_more_room(engine: &mut
     }
     assert_eq!(charged, 29, "every attempt counts");
     assert!(used.iter().skip(2).all(|one| *one <= used[2]), "{used:?}");
+    let waiting = world.deliveries(DeliveryFilter::default()).await;
+    let row = world.journal().delivery(waiting[0].id).await.unwrap();
+    assert_eq!(row.unwrap().attempts.len(), 1, "the last one is kept");
     for _ in 0..WAITING {
         deliver(&world).await;
     }

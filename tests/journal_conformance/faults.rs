@@ -506,6 +506,36 @@ async fn the_index_is_made_again_when_it_is_missing_damaged_or_foreign() {
     }
 }
 
+/// What the `sqlite3` shell shows of a running journal: plain tables, without anything of Herald.
+#[tokio::test]
+async fn the_shell_reads_the_journal() {
+    let mut engine = Sqlite::new();
+    let path = engine.path();
+    let world = World::new(&mut engine).await;
+    world
+        .record((1..=3).map(|n| world.event(n).by_mail()).collect())
+        .await;
+    world.deliver(&world.claim_one(MAIL).await).await;
+    let shell = rusqlite::Connection::open(&path).unwrap();
+    let ask = |text: &str| {
+        shell
+            .query_row(text, [], |row| row.get::<_, String>(0))
+            .unwrap()
+    };
+    assert_eq!(
+        ask("SELECT group_concat(json_extract(text, '$.id')) FROM event"),
+        "S1,S2,S3"
+    );
+    assert_eq!(
+        ask(
+            "SELECT n.text || ' ' || a.words FROM finish f JOIN delivery d ON d.seq = f.delivery \
+             JOIN name n ON n.seq = d.sink JOIN attempt a ON a.seq = f.attempt"
+        ),
+        "mail 250 queued"
+    );
+    assert_eq!(ask("SELECT count(*) || '' FROM lane"), "2");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_the_poisonous_one_of_a_group_fails() {
     let mut engine = Sqlite::new();

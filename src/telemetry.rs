@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
+use crate::journal::OnCommit;
 use crate::pipeline::Answer;
 
 mod standing;
@@ -47,6 +48,7 @@ pub struct Metrics {
     registry: Registry,
     items: Family<ItemLabels, Counter>,
     record_seconds: Histogram,
+    commit_seconds: Histogram,
     standing: Standing,
     /// One scrape at a time: what stands is set and written in two steps.
     scraping: Mutex<()>,
@@ -90,6 +92,13 @@ impl Default for Metrics {
             Unit::Seconds,
             record_seconds.clone(),
         );
+        let commit_seconds = Histogram::new(exponential_buckets(0.000_1, 2.0, 15));
+        registry.register_with_unit(
+            "journal_commit",
+            "What the journal's disk took to make a group of writes durable",
+            Unit::Seconds,
+            commit_seconds.clone(),
+        );
         let standing = Standing::register(&mut registry);
         let source_backlog = Family::default();
         registry.register(
@@ -107,6 +116,7 @@ impl Default for Metrics {
             registry,
             items,
             record_seconds,
+            commit_seconds,
             standing,
             scraping: Mutex::default(),
             source_backlog,
@@ -152,6 +162,12 @@ impl Metrics {
     /// Notes how long a body took from being read to being answered.
     pub fn recorded(&self, took: Duration) {
         self.record_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Who notes how long the journal's commits take.
+    pub fn commits(&self) -> OnCommit {
+        let seconds = self.commit_seconds.clone();
+        Box::new(move |took| seconds.observe(took.as_secs_f64()))
     }
 
     /// Everything in the OpenMetrics text format.

@@ -78,6 +78,15 @@ impl Process {
         assert!(killed.success());
     }
 
+    /// Bytes that it caused to be written to the disk.
+    pub(crate) fn written_bytes(&self) -> f64 {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        let line = io
+            .lines()
+            .find_map(|line| line.strip_prefix("write_bytes:"));
+        line.unwrap().trim().parse().unwrap()
+    }
+
     /// Resident memory.
     pub(crate) fn resident_mib(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

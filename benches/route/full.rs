@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::disk::{self, Commits};
 use crate::peers::Client;
 use crate::peers::log::{Log, quantile};
 use crate::peers::pace::{Sender, Sent};
@@ -30,6 +31,7 @@ pub(crate) async fn round(length: Duration) {
     let sender = bench.live();
     sender.paced(8, 200.0, Duration::from_secs(1)).await;
     settled(&bench.live).await;
+    let before = Commits::of(&bench.router).await;
     let slow = sender.paced(8, 200.0, Duration::from_secs(10)).await;
     settled(&bench.live).await;
     let took = bench.live.latencies(slow.numbers);
@@ -41,6 +43,7 @@ pub(crate) async fn round(length: Duration) {
         1.0 + 4e3 * synced.as_secs_f64(),
         1e3 * synced.as_secs_f64(),
     );
+    disk::tell(&bench.router, before, slow.took, bench.folder.path()).await;
 
     let accepted = sender.flat_out(CONNECTIONS, TRIAL / 2).await.rate();
     settled(&bench.live).await;
@@ -52,6 +55,7 @@ pub(crate) async fn round(length: Duration) {
         full / bare
     );
 
+    let before = Commits::of(&bench.router).await;
     let below = sender
         .paced(CONNECTIONS, 0.8 * full, length.min(2 * TRIAL))
         .await;
@@ -62,6 +66,7 @@ pub(crate) async fn round(length: Duration) {
         "  at 0.8 of it                            p50 {p50:.2} ms, p99 {p99:.2} ms, {:.1} times",
         p99 / p50
     );
+    disk::tell(&bench.router, before, below.took, bench.folder.path()).await;
     assert_eq!(
         bench.live.arrivals(),
         sender.next.load(std::sync::atomic::Ordering::Relaxed) - 1,

@@ -27,6 +27,7 @@
 mod peers;
 
 mod deep;
+mod disk;
 mod full;
 mod receiver;
 

@@ -134,6 +134,7 @@ async fn start_on(
 
     let (reload, asked) = mpsc::channel(1);
     let metrics = Arc::new(Metrics::default());
+    journal.on_commit(metrics.commits());
     let pipeline = Pipeline::new(
         Arc::clone(&journal),
         Arc::clone(&current),

@@ -233,6 +233,11 @@ pub trait Journal: Look + Hands + Refusals {
     /// Wakes whoever sweeps while the journal is near its bound. Carries no data.
     fn tight_signal(&self) -> Arc<Notify>;
 
+    /// Has `tell` called with how long each commit took to become durable, from the engine's own
+    /// thread: it must return at once. One may listen; a later call changes nothing. An engine that
+    /// makes nothing durable tells nothing.
+    fn on_commit(&self, _tell: OnCommit) {}
+
     /// Wakes whoever claims when something may have become due. Carries no data: a lost wake-up
     /// costs at most one look by timer, never a delivery.
     fn due_signal(&self) -> Arc<Notify>;
@@ -241,6 +246,9 @@ pub trait Journal: Look + Hands + Refusals {
     /// [`Error::Closed`].
     async fn close(&self);
 }
+
+/// Who is told how long commits take.
+pub type OnCommit = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// The rules of one configuration, as the journal keeps them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -57,6 +57,7 @@ fn facts() -> Facts {
 fn a_scrape_shows_how_everything_stands() {
     let metrics = Metrics::default();
     metrics.recorded(Duration::from_millis(3));
+    metrics.commits()(Duration::from_millis(30));
     let text = metrics.write(&facts()).unwrap();
     for line in [
         "herald_deliveries_planned 10",
@@ -76,6 +77,8 @@ fn a_scrape_shows_how_everything_stands() {
         "herald_attempts_total{sink=\"chat\",outcome=\"transient\"} 6",
         "herald_refused_total{source=\"api\",class=\"unreadable\"} 9",
         "herald_record_seconds_count 1",
+        "herald_journal_commit_seconds_bucket{le=\"0.0256\"} 0",
+        "herald_journal_commit_seconds_bucket{le=\"0.0512\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Generation, Journal, Learned, Recorded,
-    Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
+    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Generation, Journal, Learned, OnCommit,
+    Recorded, Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
 };
 
 mod backlog;
@@ -75,6 +75,7 @@ pub struct SqliteJournal {
     reader: Arc<reader::Pool>,
     due: Arc<Notify>,
     gauge: Arc<gauge::Gauge>,
+    on_commit: Arc<OnceLock<OnCommit>>,
     running: Mutex<Option<Running>>,
     jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
 }
@@ -111,12 +112,14 @@ impl SqliteJournal {
 
         let due = Arc::new(Notify::new());
         let rest = Arc::new(AtomicBool::new(false));
+        let on_commit = Arc::new(OnceLock::new());
         let (ask_bulk, bulk_asked) = sync_channel(1);
         let (jobs, waiting) = mpsc::channel(writer::WAITING_MAX);
         let (ready, is_ready) = sync_channel(1);
         let telling = Telling {
             due: Arc::clone(&due),
             index: index.teller(),
+            on_commit: Arc::clone(&on_commit),
             wal: checkpoint::WalGauge {
                 bulk: ask_bulk,
                 rest: Arc::clone(&rest),
@@ -142,6 +145,7 @@ impl SqliteJournal {
             reader: Arc::new(reader::Pool::new(path.clone(), names)),
             due,
             gauge,
+            on_commit,
             running: Mutex::new(Some(Running {
                 writer,
                 checkpointer,
@@ -277,6 +281,10 @@ impl Journal for SqliteJournal {
 
     fn tight_signal(&self) -> Arc<Notify> {
         self.gauge.tight()
+    }
+
+    fn on_commit(&self, tell: OnCommit) {
+        let _ = self.on_commit.set(tell);
     }
 
     fn due_signal(&self) -> Arc<Notify> {

@@ -1,8 +1,9 @@
 //! The one thread that writes: group commit.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -13,11 +14,15 @@ use super::fault::{Fault, Meaning, error, meaning};
 use super::gauge::Gauge;
 use super::names::Names;
 use super::recover::recover;
-use crate::journal::Error;
+use crate::journal::{Error, OnCommit};
 
 /// Entries, claims and settlements in one group at most; bounds how long an answer waits for its
 /// group. Chosen: beyond some hundreds a larger group gains nothing.
 const GROUP_MAX: usize = 1_024;
+
+/// A commit that takes this long is told in the log. Chosen: senders notice a second, and a healthy
+/// disk needs a thousandth of it.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Verbs that may wait for the writer.
 pub(super) const WAITING_MAX: usize = 8_192;
@@ -85,6 +90,8 @@ impl<V: Verb> Job for Asked<V> {
 pub(super) struct Telling {
     /// Something may be due.
     pub(super) due: Arc<Notify>,
+    /// How long a commit took.
+    pub(super) on_commit: Arc<OnceLock<OnCommit>>,
     /// Events were committed, or removed.
     pub(super) index: SyncSender<()>,
     /// The log has grown.
@@ -144,7 +151,7 @@ pub(super) fn write(
             continue;
         }
         let before = (core.count.next_event, core.count.swept);
-        dead = write_group(&mut core, group).err();
+        dead = write_group(&mut core, group, &telling.on_commit).err();
         if core.wakes {
             core.wakes = false;
             telling.due.notify_one();
@@ -158,8 +165,12 @@ pub(super) fn write(
 }
 
 /// Writes a group and answers it. An error is fatal: nothing more may be written.
-fn write_group(core: &mut Core<'_>, mut group: Vec<Box<dyn Job>>) -> Result<(), Error> {
-    let Err(cause) = attempt(core, &mut group) else {
+fn write_group(
+    core: &mut Core<'_>,
+    mut group: Vec<Box<dyn Job>>,
+    on_commit: &OnceLock<OnCommit>,
+) -> Result<(), Error> {
+    let Err(cause) = attempt(core, &mut group, on_commit) else {
         for job in group {
             job.answer(Ok(()));
         }
@@ -188,16 +199,32 @@ fn write_group(core: &mut Core<'_>, mut group: Vec<Box<dyn Job>>) -> Result<(), 
         }
         Meaning::Poison => group
             .into_iter()
-            .try_for_each(|job| write_group(core, vec![job])),
+            .try_for_each(|job| write_group(core, vec![job], on_commit)),
     }
 }
 
-fn attempt(core: &mut Core<'_>, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn attempt(
+    core: &mut Core<'_>,
+    group: &mut [Box<dyn Job>],
+    on_commit: &OnceLock<OnCommit>,
+) -> rusqlite::Result<()> {
     core.begin()?;
     for job in group {
         job.run(core)?;
     }
-    core.commit()
+    let began = Instant::now();
+    core.commit()?;
+    let took = began.elapsed();
+    if took >= SLOW {
+        tracing::warn!(
+            seconds = took.as_secs_f64(),
+            "the journal's disk took long to make a commit durable; everybody waits for it"
+        );
+    }
+    if let Some(tell) = on_commit.get() {
+        tell(took);
+    }
+    Ok(())
 }
 
 fn answer_all(group: Vec<Box<dyn Job>>, why: &Error) {

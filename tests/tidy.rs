@@ -548,6 +548,58 @@ fn the_map_names_every_room() {
     );
 }
 
+/// What holds a promise is a test: a function under `#[test]` or in the suite of the engines, a helper
+/// that the suite runs, or a script of `tests/long/run`.
+#[test]
+fn every_promise_has_its_test() {
+    let page = read("docs/proofs.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .filter(|row| !row.starts_with("| Promised"))
+        .collect();
+    assert!(rows.len() > 70, "only {} promises were found", rows.len());
+    let suite = read("tests/journal_conformance/main.rs");
+    let mut findings = Vec::new();
+    for row in rows {
+        let (_, held_by) = row.rsplit_once(" | ").unwrap_or((row, ""));
+        let tests = code_words(held_by);
+        if tests.is_empty() {
+            findings.push(format!("nothing holds: {row}"));
+        }
+        for test in tests {
+            let Some((path, name)) = test.split_once("::") else {
+                if !test.starts_with("tests/long/") || !top().join(&test).exists() {
+                    findings.push(format!("`{test}` is no test"));
+                }
+                continue;
+            };
+            let text = read(path);
+            let lines: Vec<&str> = text.lines().collect();
+            let function = format!("fn {name}(");
+            let place = lines.iter().position(|line| line.contains(&function));
+            let marked = place.is_some_and(|place| {
+                let before = lines.iter().take(place).rev();
+                let before = before.take_while(|line| !line.trim_end().ends_with('}'));
+                before.into_iter().any(|line| {
+                    let line = line.trim();
+                    line.starts_with("#[test]")
+                        || line.starts_with("#[tokio::test")
+                        || line == "proptest! {"
+                })
+            });
+            let in_suite = path.starts_with("tests/journal_conformance/")
+                && place.is_some()
+                && (has_word(&suite, name) || path.ends_with("/world.rs"));
+            let is_suite = text.contains(&format!("macro_rules! {name} "));
+            if !(marked || in_suite || is_suite) {
+                findings.push(format!("`{test}` is no test"));
+            }
+        }
+    }
+    none("docs/proofs.md names what does not run:", findings);
+}
+
 /// Paths that a page names in backticks, as `src/plan/` or `tests/tidy.rs::code_words`, must be
 /// there.
 #[test]
@@ -569,6 +621,7 @@ fn pages_name_what_exists() {
         "ARCHITECTURE.md".to_owned(),
         "CONTRIBUTING.md".to_owned(),
         "docs/figures.md".to_owned(),
+        "docs/proofs.md".to_owned(),
     ];
     for entry in fs::read_dir(top().join("docs/decisions")).unwrap() {
         pages.push(from_top(&entry.unwrap().path()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -25,9 +26,22 @@ const NOTHING_TO_TAKE: Duration = Duration::from_secs(1);
 /// Events looked at in one step, which holds up the writer for one to some milliseconds. Chosen.
 const STEP_MIN: u32 = 200;
 
-/// The same at most, however much was recorded. Chosen: more than a group of the writer holds, so a
-/// step never takes longer than the groups that made it necessary.
-const STEP_MAX: u32 = 2_000;
+/// The same at most, however much was recorded; the more, the nearer the bound is. Chosen: between two
+/// steps a queue of some thousands of verbs may pass, and what came in with it must go with the next
+/// step. So one takes no longer than the groups that made it necessary, and far from the bound, where there is
+/// time, no longer than some of them.
+const fn step_max(fill: Fill) -> u32 {
+    match fill {
+        Fill::Roomy => 2_000,
+        Fill::Trimming => 4_000,
+        Fill::Near => 8_000,
+        Fill::Full => 16_000,
+    }
+}
+
+/// While room is wanted, a step follows at the latest when so many events were recorded since the
+/// last, whatever pause was meant. Chosen: one of the smallest marks holds four times as many.
+const AGAIN_AFTER: u64 = 1_000;
 
 /// How many events a step looks at for each one that was recorded since the step before: more than
 /// one, so that retention gains on any intake.
@@ -41,25 +55,14 @@ pub(super) async fn sweep(
 ) {
     let tight = journal.tight_signal();
     let mut told = Fill::Roomy;
-    let mut recorded = journal.size().events;
-    let mut last_made_room = true;
+    let mut pace = Pace::from(&journal.size());
     while !stop.is_cancelled() {
         let size = journal.size();
         told = tell(told, &size);
-        let settings = settings.load_full();
-        let step = Sweep {
-            now: clock::now(),
-            keep: settings.keep,
-            dedup_window: settings.dedup_window,
-            events_max: step(size.events.saturating_sub(recorded)),
-            pressure: pressure(&size, last_made_room),
-        };
-        recorded = size.events;
+        let step = pace.step(&size, &settings.load(), clock::now());
         let pressure = step.pressure;
-        let swept = journal.sweep(step).await;
-        let pause = match &swept {
+        let pause = match journal.sweep(step).await {
             Ok(swept) => {
-                last_made_room = swept.made_room();
                 if let Some((sink, count)) = &swept.crowded_out {
                     warn!(
                         %sink,
@@ -67,7 +70,7 @@ pub(super) async fn sweep(
                         "suppressed: the journal is near `journal.max_size`, and most of it waits for this sink"
                     );
                 }
-                pause(pressure, swept)
+                pace.pause(pressure, &swept)
             }
             Err(error) => {
                 warn!(%error, "cannot remove what is old");
@@ -78,7 +81,7 @@ pub(super) async fn sweep(
         let tighter = async {
             loop {
                 tight.notified().await;
-                if journal.size().fill() > size.fill() {
+                if pace.is_urgent(&size, &journal.size()) {
                     return;
                 }
             }
@@ -91,10 +94,62 @@ pub(super) async fn sweep(
     }
 }
 
-/// How many events the next step looks at when so many were recorded since the one before.
-fn step(recorded: u64) -> u32 {
-    let wanted = recorded.saturating_mul(PER_RECORDED);
-    u32::try_from(wanted).map_or(STEP_MAX, |wanted| wanted.clamp(STEP_MIN, STEP_MAX))
+/// How large the steps are and how soon they follow each other. Knows no clock.
+#[derive(Debug)]
+struct Pace {
+    /// Events recorded when the last step began.
+    recorded: u64,
+    /// Events that earlier steps should have looked at, but were not large enough.
+    owed: u64,
+    /// Whether the last step made room.
+    made_room: bool,
+}
+
+impl Pace {
+    const fn from(size: &Size) -> Self {
+        Self {
+            recorded: size.events,
+            owed: 0,
+            made_room: true,
+        }
+    }
+
+    /// The next step.
+    fn step(&mut self, size: &Size, settings: &config::Journal, now: Timestamp) -> Sweep {
+        let recorded = size.events.saturating_sub(self.recorded);
+        self.recorded = size.events;
+        let most = step_max(size.fill());
+        let wanted = recorded
+            .saturating_mul(PER_RECORDED)
+            .saturating_add(self.owed);
+        let events_max = u32::try_from(wanted).map_or(most, |wanted| wanted.clamp(STEP_MIN, most));
+        self.owed = match size.fill() {
+            // Age alone lets what is left for later come in its turn.
+            Fill::Roomy => 0,
+            _ => wanted.saturating_sub(events_max.into()),
+        };
+        Sweep {
+            now,
+            keep: settings.keep,
+            dedup_window: settings.dedup_window,
+            events_max,
+            pressure: pressure(size, self.made_room),
+        }
+    }
+
+    /// How long to wait after it, unless [`is_urgent`](Self::is_urgent) says otherwise.
+    fn pause(&mut self, pressure: Pressure, swept: &Swept) -> Duration {
+        self.made_room = swept.made_room();
+        pause(pressure, swept)
+    }
+
+    /// Whether the next step is due whatever pause was meant: the journal, which was as large as
+    /// `before` at the last step, came nearer to its bound, or much was recorded near it.
+    fn is_urgent(&self, before: &Size, size: &Size) -> bool {
+        let nearer = size.fill() > before.fill();
+        let wanted = size.fill() > Fill::Roomy;
+        nearer || (wanted && size.events.saturating_sub(self.recorded) >= AGAIN_AFTER)
+    }
 }
 
 /// How far the next step goes: what waits gives way only where nothing finished was found.
@@ -154,55 +209,4 @@ fn tell(told: Fill, size: &Size) -> Fill {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn used(sixteenths: u64) -> Size {
-        Size {
-            used: sixteenths << 20,
-            max: 16 << 20,
-            ..Size::default()
-        }
-    }
-
-    #[test]
-    fn a_step_gains_on_any_intake_and_is_bounded() {
-        assert_eq!(step(0), STEP_MIN);
-        assert_eq!(step(700), 1_400);
-        assert_eq!(step(u64::MAX), STEP_MAX);
-    }
-
-    #[test]
-    fn what_waits_gives_way_only_where_nothing_finished_is_left() {
-        assert_eq!(pressure(&used(12), false), Pressure::None);
-        assert_eq!(pressure(&used(13), false), Pressure::Finished);
-        assert_eq!(pressure(&used(14), true), Pressure::Finished);
-        assert_eq!(pressure(&used(14), false), Pressure::Waiting);
-        assert_eq!(pressure(&used(15), false), Pressure::Waiting);
-    }
-
-    #[test]
-    fn a_step_that_made_room_is_followed_at_once() {
-        let made = Swept {
-            events: 1,
-            ..Swept::default()
-        };
-        assert_eq!(pause(Pressure::Finished, &made), Duration::ZERO);
-        let nothing = Swept::default();
-        assert_eq!(pause(Pressure::Waiting, &nothing), NOTHING_TO_TAKE);
-        assert_eq!(pause(Pressure::None, &nothing), PAUSE);
-    }
-
-    #[test]
-    fn a_mark_is_told_of_once_until_it_was_left() {
-        assert_eq!(tell(Fill::Roomy, &used(15)), Fill::Full);
-        assert_eq!(tell(Fill::Full, &used(15)), Fill::Full);
-        let just_below = Size {
-            used: (15 << 20) - 1,
-            ..used(15)
-        };
-        assert_eq!(tell(Fill::Full, &just_below), Fill::Full);
-        assert_eq!(tell(Fill::Full, &used(14)), Fill::Near);
-        assert_eq!(tell(Fill::Near, &used(2)), Fill::Roomy);
-    }
-}
+mod tests;

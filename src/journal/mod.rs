@@ -192,7 +192,9 @@ pub trait Journal: Look + Hands + Refusals {
 
     /// Closes an attempt with its outcomes and what follows from them; returns when durable. What
     /// they and the signal say about the way counts for its endpoint (permits, penalty, breaker)
-    /// or holds the sink.
+    /// or holds the sink. It is never refused for `max_size`: intake stays clear of a reserve, and
+    /// where that is used up an attempt takes the place of the one before it in its message, so that
+    /// what waits takes the same room however often it is tried.
     /// Safe to repeat: the second time changes nothing and is answered [`Settled::Stale`].
     ///
     /// # Errors

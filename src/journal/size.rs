@@ -3,6 +3,8 @@
 //! Plain functions of numbers, the same for every engine. What an engine counts as used is its own:
 //! the embedded one counts pages in use, so that a file that never shrinks is no full journal.
 
+use super::Entry;
+
 /// `max_size` is divided into so many parts; the marks below are counted in them.
 const PARTS: u64 = 16;
 
@@ -21,6 +23,10 @@ const REFUSE_AT: u64 = 15;
 /// How far below a mark the journal must be before it is told that the mark was left, in halves of
 /// a part: without it, a journal that stands at a mark would be told of again and again.
 const LEFT_BY_HALVES: u64 = 1;
+
+/// What a row takes beside its texts, in bytes, with its share of the indexes. Chosen: more than any of
+/// them takes, since what is estimated too high only comes a moment later.
+const ROW_BYTES: u64 = 256;
 
 /// What the journal may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +105,20 @@ impl Size {
         self.mark(REFUSE_AT)
     }
 
+    /// Whether intake may take so many bytes more, of which `taken` came before in the same group:
+    /// below the reserve it begins, and it ends before half of it is used.
+    pub const fn has_room_for(&self, taken: u64, bytes: u64) -> bool {
+        let used = self.used.saturating_add(taken);
+        let ends_before = self.refuse_at().saturating_add(self.reserve() / 2);
+        used < self.refuse_at() && used.saturating_add(bytes) <= ends_before
+    }
+
+    /// Whether the reserve is used up, too. What was accepted goes on beyond it, but no further than
+    /// it must: see [`Journal::settle`](super::Journal::settle).
+    pub const fn is_brimful(&self) -> bool {
+        self.used >= self.max
+    }
+
     /// Bytes above [`refuse_at`](Self::refuse_at), which only settling, claims and hands may use.
     pub const fn reserve(&self) -> u64 {
         self.max.saturating_sub(self.refuse_at())
@@ -120,6 +140,23 @@ impl Size {
 
     const fn mark(&self, parts: u64) -> u64 {
         self.max / PARTS * parts
+    }
+}
+
+impl Entry {
+    /// What it takes at most, but for what a page leaves empty.
+    pub(crate) fn bytes(&self) -> u64 {
+        let length = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        match self {
+            Self::Event(entry) => {
+                let texts = entry.event.text.len().max(entry.text_in_conflict.len())
+                    + entry.original.as_ref().map_or(0, Vec::len);
+                length(texts) + ROW_BYTES * (1 + length(entry.deliveries.len()))
+            }
+            Self::NotTriggered { operation, .. } => length(operation.len()) + ROW_BYTES,
+            Self::Refused(entry) => length(entry.body.as_ref().map_or(0, Vec::len)) + ROW_BYTES,
+            Self::Bookmark { text, .. } => length(text.len()) + ROW_BYTES,
+        }
     }
 }
 
@@ -158,6 +195,16 @@ mod tests {
             ..Size::default()
         };
         assert_eq!(size.fill(), Fill::Roomy);
+    }
+
+    #[test]
+    fn intake_leaves_half_of_the_reserve_alone() {
+        let reserve = MAX / 16;
+        assert!(at(14, 0).has_room_for(0, reserve));
+        assert!(at(15, -1).has_room_for(0, reserve / 2));
+        assert!(!at(15, -1).has_room_for(1, 0), "its group is there already");
+        assert!(!at(15, -1).has_room_for(0, reserve), "it is too large");
+        assert!(!at(15, 0).has_room_for(0, 0));
     }
 
     #[test]

@@ -329,6 +329,42 @@ pub(crate) async fn a_run_of_sink_faults_opens_the_breaker(engine: &mut dyn Engi
     assert_eq!(world.claim(HOOK, 99).await.messages.len(), 5);
 }
 
+pub(crate) async fn behind_a_breaker_nothing_is_charged_and_time_goes_on(engine: &mut dyn Engine) {
+    let mut world = shared(engine).await;
+    let faults = u128::from(BREAKER_FAULTS);
+    let mut events: Vec<_> = (1..=faults).map(|n| world.event(n).by_mail()).collect();
+    events.push(world.event(faults + 1).by_mail().expires(5 * SECOND));
+    world.record(events).await;
+    for claimed in world.claim(MAIL, BREAKER_FAULTS).await.messages {
+        world.fault(&claimed).await;
+    }
+    // A restart in the middle changes nothing of it.
+    world.restart().await;
+    for _ in 0..4 {
+        let claims = world.claim(MAIL, 9).await;
+        assert!(claims.messages.is_empty() && claims.expired.is_empty());
+        world.pass(SECOND);
+    }
+    world.pass(SECOND);
+    let claims = world.claim(MAIL, 9).await;
+    assert!(claims.messages.is_empty(), "it is open still");
+    assert_eq!(claims.expired.len(), 1, "time went on");
+    world.pass(5 * SECOND);
+    let probe = world.claim_one(MAIL).await;
+    assert_eq!(probe.items[0].charged, 0);
+    assert_eq!(
+        probe.items[0].uncounted,
+        10 * SECOND,
+        "none of it counts for giving up"
+    );
+    world.deliver(&probe).await;
+    let claims = world.claim(MAIL, 9).await;
+    assert_eq!(claims.messages.len(), BREAKER_FAULTS as usize - 1);
+    for claimed in &claims.messages {
+        assert_eq!(claimed.items[0].charged, 0);
+    }
+}
+
 pub(crate) async fn refusals_of_single_messages_open_no_breaker(engine: &mut dyn Engine) {
     let world = shared(engine).await;
     world.record_many(1..=20).await;

@@ -23,6 +23,7 @@ mod refused;
 mod retention;
 mod room;
 mod settling;
+mod shared;
 mod world;
 
 /// Runs each function against each engine.
@@ -87,10 +88,13 @@ suite! {
         a_sink_that_left_waits_for_no_permit,
         a_penalty_pauses_every_sink_of_the_endpoint,
         a_run_of_sink_faults_opens_the_breaker,
+        behind_a_breaker_nothing_is_charged_and_time_goes_on,
         refusals_of_single_messages_open_no_breaker,
         a_sink_that_wants_no_more_is_held,
         a_backlog_is_bounded_and_the_oldest_info_goes_first,
         a_backlog_behind_one_head_is_bounded_too;
+    shared:
+        on_a_shared_robot_never_too_many_and_no_permit_wasted;
     messages:
         deliveries_of_one_event_go_together,
         without_together_each_goes_alone,
@@ -175,6 +179,8 @@ suite! {
         numbers_are_never_given_twice;
     room:
         at_its_bound_only_intake_is_refused,
+        no_group_runs_through_the_reserve,
+        beyond_the_reserve_trying_on_takes_no_more_room,
         finished_events_go_before_anything_is_refused,
         a_sink_that_is_gone_does_not_stop_intake,
         warnings_are_kept_and_intake_waits,

@@ -134,6 +134,83 @@ pub(crate) async fn at_its_bound_only_intake_is_refused(engine: &mut dyn Engine)
     world.conserves().await;
 }
 
+/// Far more than the reserve is offered at once, so that it comes to the writer as one group.
+pub(crate) async fn no_group_runs_through_the_reserve(engine: &mut dyn Engine) {
+    let world = World::new(engine).await;
+    bound(&world);
+    let batches = (0..60_u128).map(|batch| {
+        let entries = (1..=8).map(|n| large(&world, batch * 8 + n).level(Level::Warn).entry());
+        world.journal().record(entries.collect())
+    });
+    let mut taken = 0;
+    for recorded in futures_util::future::join_all(batches).await {
+        match recorded {
+            Ok(recorded) => taken += recorded.len(),
+            Err(Error::NoRoom { .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(taken > 60, "{taken}");
+    let size = world.journal().size();
+    assert!(
+        size.used < size.refuse_at() + size.reserve() / 4 * 3,
+        "{} of {}",
+        size.used,
+        size.max
+    );
+    let too_large = (1..=120).map(|n| large(&world, 9_000 + n).entry());
+    let refused = world.journal().record(too_large.collect()).await;
+    assert!(
+        matches!(refused, Err(Error::NoRoom { .. })),
+        "it would not fit"
+    );
+    world.conserves().await;
+}
+
+pub(crate) async fn beyond_the_reserve_trying_on_takes_no_more_room(engine: &mut dyn Engine) {
+    const WAITING: u32 = 100;
+    let mut world = World::new(engine).await;
+    world
+        .record(
+            (1..=u128::from(WAITING))
+                .map(|n| world.event(n).by_mail().level(Level::Warn))
+                .collect(),
+        )
+        .await;
+    bound_to(&world, 1);
+    assert!(world.journal().size().is_brimful());
+    let reason = "the far side is busy, ".repeat(20);
+    let mut used: Vec<u64> = Vec::new();
+    let mut charged = 0;
+    for _ in 0..30 {
+        let claims = world
+            .journal()
+            .claim(world.request(&[(MAIL, WAITING)]))
+            .await;
+        for claimed in &claims.unwrap().messages {
+            charged = charged.max(claimed.items[0].charged);
+            let outcome = match used.len() % 2 {
+                0 => Outcome::transient(&reason),
+                _ => Outcome::unknown(&reason),
+            };
+            let settlement = world.settlement(claimed, &outcome, &Next::Again(world.now));
+            world.journal().settle(settlement).await.unwrap();
+        }
+        used.push(world.journal().size().used);
+        world.pass(Duration::from_secs(60));
+    }
+    assert_eq!(charged, 29, "every attempt counts");
+    assert!(used.iter().skip(2).all(|one| *one <= used[2]), "{used:?}");
+    let waiting = world.deliveries(DeliveryFilter::default()).await;
+    let row = world.journal().delivery(waiting[0].id).await.unwrap();
+    assert_eq!(row.unwrap().attempts.len(), 1, "the last one is kept");
+    for _ in 0..WAITING {
+        deliver(&world).await;
+    }
+    assert_eq!(world.totals().await.delivered, u64::from(WAITING));
+    world.conserves().await;
+}
+
 pub(crate) async fn finished_events_go_before_anything_is_refused(engine: &mut dyn Engine) {
     let world = World::new(engine).await;
     bound(&world);

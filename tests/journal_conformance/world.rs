@@ -323,6 +323,12 @@ impl Sample {
         self
     }
 
+    /// One delivery, by hook, in a lane of its own.
+    pub(crate) fn by_hook(mut self) -> Self {
+        self.0.deliveries.remove(0);
+        self
+    }
+
     /// One delivery, by hook, in the lane of a resource.
     pub(crate) fn in_lane(mut self, lane: u64) -> Self {
         self.0.deliveries.remove(0);

@@ -214,3 +214,169 @@ proptest! {
         }
     }
 }
+
+/// What has happened at an endpoint, and what that permits by the words of the design alone.
+#[derive(Default)]
+struct Seen {
+    starts: Vec<i64>,
+    /// Open attempts, and whether each is the probe.
+    open: Vec<(Permit, bool)>,
+    penalty_until: Option<i64>,
+    /// From when only one message may go, until one has shown that the way works.
+    probe_from: Option<i64>,
+}
+
+impl Seen {
+    fn inside(&self, per: i64, at: i64) -> usize {
+        self.starts
+            .iter()
+            .filter(|start| **start + per > at)
+            .count()
+    }
+
+    /// How many messages of a level may start.
+    fn may(&self, limit: &Limit, level: Level, at: i64) -> u32 {
+        let is_probed = self.probe_from.is_some() && self.open.iter().any(|(_, probe)| *probe);
+        let waits = |from: Option<i64>| from.is_some_and(|from| from > at);
+        if waits(self.penalty_until) || waits(self.probe_from) || is_probed {
+            return 0;
+        }
+        let places = (limit.in_flight as usize).saturating_sub(self.open.len());
+        let kept = if level == Level::Info {
+            limit.reserve
+        } else {
+            0
+        };
+        let allowed = (limit.messages - kept) as usize;
+        let left = allowed.saturating_sub(self.inside(limit.per(), at));
+        let most = if self.probe_from.is_some() {
+            1
+        } else {
+            u32::MAX
+        };
+        u32::try_from(places.min(left)).unwrap().min(most)
+    }
+}
+
+/// What comes next at an endpoint.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Some sink that uses it has as many messages of a level as may start.
+    Start(Level, u32),
+    /// An open attempt ends: it arrived, it says nothing of the way, or the far side punishes it for so long.
+    Arrives(prop::sample::Index),
+    Busy(prop::sample::Index),
+    Punished(prop::sample::Index, u64),
+    /// A claim is given back unspent.
+    GivenBack(prop::sample::Index),
+    /// The process dies.
+    Dies,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let level = prop::sample::select(vec![Level::Info, Level::Warn, Level::Critical]);
+    let one = any::<prop::sample::Index>;
+    prop_oneof![
+        8 => (level, 1_u32..5).prop_map(|(level, wanted)| Step::Start(level, wanted)),
+        4 => one().prop_map(Step::Arrives),
+        2 => one().prop_map(Step::Busy),
+        1 => (one(), 1_u64..60).prop_map(|(which, wait)| Step::Punished(which, wait)),
+        1 => one().prop_map(Step::GivenBack),
+        1 => Just(Step::Dies),
+    ]
+}
+
+proptest! {
+    /// Several messages under way at a time, by any sinks that share the endpoint, with penalties, probes
+    /// and crashes between.
+    #[test]
+    fn whatever_happens_exactly_what_is_permitted_may_start(
+        messages in 1_u32..12,
+        reserve in 0_u32..4,
+        in_flight in 1_u32..6,
+        per in 1_u64..40,
+        steps in prop::collection::vec((0_i64..15, step()), 1..200),
+    ) {
+        let limit = Limit {
+            messages,
+            per: Duration::from_millis(per),
+            in_flight,
+            reserve: reserve.min(messages - 1),
+        };
+        let per = i64::try_from(per).unwrap();
+        let mut endpoint = Endpoint::default();
+        let mut seen = Seen::default();
+        let mut now = 0;
+        for (wait, step) in steps {
+            now += wait;
+            endpoint.pass_time(now);
+            let ends = match &step {
+                Step::Arrives(which) | Step::Busy(which) | Step::Punished(which, _)
+                | Step::GivenBack(which) if !seen.open.is_empty() => {
+                    Some(seen.open.remove(which.index(seen.open.len())))
+                }
+                _ => None,
+            };
+            match (step, ends) {
+                (Step::Start(level, wanted), _) => {
+                    let may = seen.may(&limit, level, now);
+                    match endpoint.permits(Some(&limit), level, now) {
+                        Ok(permits) => {
+                            prop_assert_eq!(permits, may, "at {}", now);
+                            for _ in 0..wanted.min(permits) {
+                                let probe = seen.probe_from.is_some();
+                                seen.open.push((endpoint.start(Some(&limit), now), probe));
+                                seen.starts.push(now);
+                            }
+                        }
+                        Err(Denied { until }) => {
+                            prop_assert_eq!(may, 0, "wasted at {}", now);
+                            if let Some(until) = until {
+                                prop_assert!(until > now);
+                                prop_assert_eq!(
+                                    seen.may(&limit, level, until - 1), 0, "told to come too late"
+                                );
+                            }
+                        }
+                    }
+                }
+                (Step::Arrives(_), Some((permit, _))) => {
+                    endpoint.end(permit, now, Verdict::Sound, &Signal::None);
+                    seen.probe_from = None;
+                }
+                (Step::Busy(_), Some((permit, probe))) => {
+                    endpoint.end(permit, now, Verdict::Unclear, &Signal::None);
+                    if probe {
+                        seen.probe_from = Some(now + millis(PROBE_WAIT.0));
+                    }
+                }
+                (Step::Punished(_, wait), Some((permit, _))) => {
+                    let signal = Signal::Penalty(Duration::from_millis(wait));
+                    endpoint.end(permit, now, Verdict::Unclear, &signal);
+                    let until = now + i64::try_from(wait).unwrap();
+                    let until = seen.penalty_until.map_or(until, |other| other.max(until));
+                    seen.penalty_until = Some(until);
+                    seen.probe_from = Some(until);
+                }
+                (Step::GivenBack(_), Some((permit, _))) => {
+                    endpoint.give_back(permit);
+                    let at = permit.start.unwrap();
+                    let place = seen.starts.iter().position(|start| *start == at).unwrap();
+                    seen.starts.remove(place);
+                }
+                (Step::Dies, _) => {
+                    endpoint = Endpoint::from_row(&endpoint.row());
+                    seen.open.clear();
+                }
+                (_, None) => {}
+            }
+            if seen.penalty_until.is_some_and(|until| until <= now) {
+                seen.penalty_until = None;
+            }
+        }
+        for start in &seen.starts {
+            let window = seen.starts.iter().filter(|other| (*start..*start + per).contains(other));
+            prop_assert!(window.count() <= messages as usize);
+        }
+    }
+}

@@ -113,11 +113,18 @@ impl State {
     }
 
     fn end_item(&mut self, open: &OpenMessage, settlement: &Settlement, item: &SettledItem) {
+        let in_place = self.size().is_brimful();
         let Some(delivery) = self.deliveries.get_mut(&item.delivery.0) else {
             return;
         };
         let charged = item.outcome.is_charged();
-        delivery.end_attempt(open, settlement.ended, item.outcome.clone(), charged);
+        delivery.end_attempt(
+            open,
+            settlement.ended,
+            item.outcome.clone(),
+            charged,
+            in_place,
+        );
         delivery.kills = 0;
         if let Next::Again(at) = item.next {
             delivery.due = at.min(delivery.expires);
@@ -180,6 +187,7 @@ impl State {
         for endpoint in self.endpoints.values_mut() {
             endpoint.crash();
         }
+        let in_place = self.size().is_brimful();
         let mut suspects = 0;
         for (_, open) in std::mem::take(&mut self.open) {
             let all = open.members.iter();
@@ -204,7 +212,7 @@ impl State {
                 let Some(delivery) = self.deliveries.get_mut(number) else {
                     continue;
                 };
-                delivery.end_attempt(&open, now, Outcome::unknown(words), false);
+                delivery.end_attempt(&open, now, Outcome::unknown(words), false, in_place);
                 delivery.kills = if broken_up { 1 } else { delivery.kills + 1 };
                 delivery.due = due.min(delivery.expires);
                 delivery.passes_at = None;
@@ -240,15 +248,21 @@ impl Delivery {
         Some(ends.max(ended)).filter(|ends| *ends < self.due)
     }
 
+    /// Adds it to the attempts; `in_place` of the one before it in its message, where even the reserve
+    /// is used up.
     fn end_attempt(
         &mut self,
         open: &OpenMessage,
         ended: Timestamp,
         outcome: Outcome,
         charged: bool,
+        in_place: bool,
     ) {
         self.open = None;
         self.since = None;
+        if in_place {
+            self.attempts.pop_if(|last| last.message == open.message);
+        }
         self.attempts.push(Attempt {
             message: open.message,
             leader: open

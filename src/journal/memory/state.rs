@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::journal::endpoint::{Denied, Endpoint, Permit};
 use crate::journal::{
-    AttemptNo, Bounds, Entry, Error, EventEntry, Fill, Generation, GenerationNo, Hand, Identity,
-    Learned, Pause, Planned, Recorded, RefusedEntry, Rules, SinkNo, Size, SubscriptionNo, Totals,
+    AttemptNo, Bounds, Entry, Error, EventEntry, Generation, GenerationNo, Hand, Identity, Learned,
+    Pause, Planned, Recorded, RefusedEntry, Rules, SinkNo, Size, SubscriptionNo, Totals,
 };
 
 /// Everything.
@@ -181,7 +181,7 @@ impl State {
 
     pub(super) fn record(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, Error> {
         let size = self.size();
-        if size.fill() == Fill::Full {
+        if !size.has_room_for(0, entries.iter().map(Entry::bytes).sum()) {
             let (used, max) = (size.used, size.max);
             return Err(Error::NoRoom { used, max });
         }

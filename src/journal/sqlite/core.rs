@@ -49,6 +49,8 @@ pub(super) struct Core<'c> {
     waiting: HashMap<i64, i64>,
     /// Change of it, of the running group.
     backlog: HashMap<i64, i64>,
+    /// Bytes of the entries that the running group took: they are in no count of pages yet.
+    pub(super) taken: u64,
     /// Whether the running group made something due.
     pub(super) wakes: bool,
     /// Where the next look at events put aside by retention goes on.
@@ -215,6 +217,7 @@ impl<'c> Core<'c> {
             refused: Held::load(conn)?,
             open: HashMap::new(),
             backlog: HashMap::new(),
+            taken: 0,
             wakes: false,
             kept_back_after: 0,
             before: count,
@@ -224,6 +227,16 @@ impl<'c> Core<'c> {
         let pages = core.pages()?;
         core.gauge.journal(pages, core.count.events);
         Ok(core)
+    }
+
+    /// Refuses intake that would use up the reserve, whatever its group has taken already.
+    pub(super) fn make_sure_of_room(&self, bytes: u64) -> Result<(), Fault> {
+        let size = self.gauge.size();
+        if size.has_room_for(self.taken, bytes) {
+            return Ok(());
+        }
+        let (used, max) = (size.used, size.max);
+        Err(Fault::Refused(Error::NoRoom { used, max }))
     }
 
     /// How near the journal is to its bound, as the running transaction leaves it.
@@ -291,6 +304,7 @@ impl<'c> Core<'c> {
 
     fn forget_group(&mut self) {
         self.backlog.clear();
+        self.taken = 0;
         self.opened.clear();
         self.closed.clear();
     }

@@ -31,6 +31,8 @@ mod checkpoint;
 mod claim;
 mod claimed;
 mod core;
+#[cfg(test)]
+mod cost;
 mod endpoints;
 mod fault;
 mod finish;

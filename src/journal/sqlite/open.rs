@@ -109,6 +109,22 @@ mod tests {
     }
 
     #[test]
+    fn the_writer_syncs_each_commit_to_a_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let conn = writer(&folder.path().join("journal.db")).unwrap();
+        let pragma = |name: &str| {
+            conn.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
+        assert_eq!(pragma("journal_mode").unwrap(), "wal".to_owned().into());
+        assert_eq!(pragma("synchronous").unwrap(), 2.into(), "FULL");
+        assert_eq!(
+            pragma("wal_autocheckpoint").unwrap(),
+            0.into(),
+            "copying is the other connection's"
+        );
+    }
+
+    #[test]
     fn an_sqlite_with_the_wal_defect_is_refused_by_its_version() {
         let refused = check_version_number(3_051_002).unwrap_err();
         assert!(refused.to_string().contains("SQLite 3.51.2"), "{refused}");

@@ -10,7 +10,7 @@ use super::core::{Core, Verb, take};
 use super::fault::Fault;
 use super::identity::{Sight, encode};
 use super::refused;
-use crate::journal::{Entry, Error, EventEntry, Fill, Planned, Recorded};
+use crate::journal::{Entry, EventEntry, Planned, Recorded};
 
 /// The event's identity was there with other content.
 const FLAG_CONFLICT: i64 = 1;
@@ -24,11 +24,8 @@ impl Verb for Record {
     type Made = Vec<Recorded>;
 
     fn run(&mut self, core: &mut Core<'_>) -> Result<Self::Made, Fault> {
-        let size = core.gauge.size();
-        if size.fill() == Fill::Full {
-            let (used, max) = (size.used, size.max);
-            return Err(Fault::Refused(Error::NoRoom { used, max }));
-        }
+        let bytes = self.entries.iter().map(Entry::bytes).sum();
+        core.make_sure_of_room(bytes)?;
         // Refused before the first row, so that a batch is never half-written.
         for entry in &self.entries {
             if let Entry::Event(event) = entry {
@@ -38,7 +35,8 @@ impl Verb for Record {
         self.entries
             .iter()
             .map(|entry| write(core, entry))
-            .collect()
+            .collect::<Result<_, _>>()
+            .inspect(|_| core.taken += bytes)
     }
 
     fn weight(&self) -> usize {

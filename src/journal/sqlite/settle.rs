@@ -1,7 +1,7 @@
 //! `settle`: closes an attempt and does what follows from it.
 
 use herald_model::{Outcome, Phase, Signal};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::core::{
     Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS, Open, Verb, bits_of, form_of, take,
@@ -277,8 +277,21 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Appends it to the chain of the lane's head.
+    /// Appends it to the chain of the lane's head. Where even the reserve is used up, it takes the
+    /// place of the one before it in its message, so that trying goes on for ever in the same room.
     pub(super) fn write(&self, core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<i64> {
+        let mut previous = lane.last;
+        if let Some(last) = previous.filter(|_| core.gauge.size().is_brimful()) {
+            let made: Option<(i64, Option<i64>)> = core
+                .sql
+                .attempt_made
+                .query_row([last], |row| Ok((row.get(0)?, row.get(4)?)))
+                .optional()?;
+            if let Some((_, before)) = made.filter(|(message, _)| *message == self.message) {
+                core.sql.delete_attempt.query_row([last], |_| Ok(()))?;
+                previous = before;
+            }
+        }
         let seq = take(&mut core.count.next_attempt);
         core.sql.insert_attempt.execute(params![
             seq,
@@ -286,7 +299,7 @@ impl Attempt<'_> {
             self.message,
             self.leader,
             lane.head,
-            lane.last,
+            previous,
             self.started,
             self.ended,
             self.outcome,

@@ -18,6 +18,15 @@ macro_rules! statements {
         }
 
         #[cfg(test)]
+        impl Statements<'_> {
+            /// Steps that they took since this was last asked.
+            pub(super) fn steps(&self) -> i64 {
+                let step = rusqlite::StatementStatus::VmStep;
+                0 $(+ i64::from(self.$name.reset_status(step)))+
+            }
+        }
+
+        #[cfg(test)]
         const ALL: &[(&str, &str)] = &[$((stringify!($name), $text),)+];
     };
 }

@@ -289,7 +289,11 @@ async fn one_sender_leaves_room_for_another() {
         let taken = other
             .post("/v1/sources/cloud/events", "application/json", &padded(id))
             .await;
-        assert_eq!(taken.statuses(), ["accepted"], "beside a sender that takes all it can");
+        assert_eq!(
+            taken.statuses(),
+            ["accepted"],
+            "beside a sender that takes all it can"
+        );
     }
     assert!(router.room.taken() <= half, "{}", router.room.taken());
 }

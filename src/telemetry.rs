@@ -18,11 +18,14 @@ use tracing_subscriber::EnvFilter;
 use crate::journal::OnCommit;
 use crate::pipeline::Answer;
 
+mod door;
 mod standing;
 
 #[cfg(test)]
 mod tests;
 
+use door::Door;
+pub use door::{DoorFact, TurnedAway};
 use standing::Standing;
 pub use standing::{Facts, SinkFact};
 
@@ -50,6 +53,7 @@ pub struct Metrics {
     record_seconds: Histogram,
     commit_seconds: Histogram,
     standing: Standing,
+    door: Door,
     /// One scrape at a time: what stands is set and written in two steps.
     scraping: Mutex<()>,
     source_backlog: Family<SourceLabels, Gauge>,
@@ -100,6 +104,7 @@ impl Default for Metrics {
             commit_seconds.clone(),
         );
         let standing = Standing::register(&mut registry);
+        let door = Door::register(&mut registry);
         let source_backlog = Family::default();
         registry.register(
             "source_backlog_messages",
@@ -118,6 +123,7 @@ impl Default for Metrics {
             record_seconds,
             commit_seconds,
             standing,
+            door,
             scraping: Mutex::default(),
             source_backlog,
             source_age,
@@ -164,6 +170,11 @@ impl Metrics {
         self.record_seconds.observe(took.as_secs_f64());
     }
 
+    /// Counts a connection or a request that was turned away.
+    pub fn turned_away(&self, reason: TurnedAway) {
+        self.door.turned_away(reason);
+    }
+
     /// Who notes how long the journal's commits take.
     pub fn commits(&self) -> OnCommit {
         let seconds = self.commit_seconds.clone();
@@ -177,6 +188,7 @@ impl Metrics {
     pub fn write(&self, facts: &Facts) -> Result<String, fmt::Error> {
         let _one = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         self.standing.set(facts);
+        self.door.set(&facts.door, facts.now);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

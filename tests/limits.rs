@@ -155,11 +155,10 @@ async fn an_idle_connection_is_closed_after_a_time_of_its_own() {
 #[tokio::test]
 async fn who_reads_no_answer_is_cut_and_frees_the_place() {
     let bounds = door::Bounds {
-        connections_max: 1,
         idle_timeout: milliseconds(300),
         ..BOUNDS
     };
-    let router = bounded(bounds).await;
+    let router = Router::crowded(bounds, 1).await;
     let mut first = router.connect().await;
     first
         .post("/v1/events", "application/json", EVENT.as_bytes())
@@ -181,11 +180,7 @@ async fn who_reads_no_answer_is_cut_and_frees_the_place() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_wait() {
-    let bounds = door::Bounds {
-        connections_max: 2,
-        ..BOUNDS
-    };
-    let router = bounded(bounds).await;
+    let router = Router::crowded(BOUNDS, 2).await;
     let mut first = router.connect().await;
     let mut second = router.connect().await;
     for connection in [&mut first, &mut second] {
@@ -228,9 +223,21 @@ async fn all_bodies_together_have_a_bound() {
         }
     };
     tokio::time::timeout(LONG, read).await.unwrap();
+    // The same sender has its share, and another finds no room.
     let mut connection = router.connect().await;
     let refused = connection
         .post("/v1/events", "application/json", &padded(2))
+        .await;
+    assert_eq!(refused.status, 429);
+    assert!(
+        refused
+            .reason()
+            .contains("1048576 of the 1572864 bytes of `server.bodies_max`")
+    );
+    assert!(refused.header("retry-after").is_some());
+    let mut connection = router.connect().await;
+    let refused = connection
+        .post("/v1/sources/cloud/events", "application/json", &padded(2))
         .await;
     assert_eq!(refused.status, 503);
     assert!(
@@ -250,6 +257,45 @@ async fn all_bodies_together_have_a_bound() {
         .await;
     assert_eq!(taken.statuses(), ["duplicate"]);
     assert_eq!(router.room.taken(), 0, "all of it was given back");
+}
+
+#[tokio::test]
+async fn one_sender_leaves_room_for_another() {
+    let router = Router::bounded(LONG, BOUNDS, 4 * BODY_MAX).await;
+    let padded = |id: u32| {
+        let event = EVENT.replace("\"1\"", &format!("\"{id}\""));
+        let space = " ".repeat(usize::try_from(BODY_MAX).unwrap() - event.len());
+        format!("{event}{space}").into_bytes()
+    };
+    let length = BODY_MAX.to_string();
+    let announce = head("POST /v1/events", &[], &[("content-length", &length)]);
+    let mut slow = Vec::new();
+    for id in 1..=8 {
+        let mut connection = router.connect().await;
+        connection.write(&announce).await;
+        // What is refused meanwhile is read to its end all the same.
+        connection.write(&padded(id)[10..]).await;
+        slow.push(connection);
+    }
+    let half = usize::try_from(2 * BODY_MAX).unwrap();
+    let filled = async {
+        while router.room.taken() + 100 < half {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, filled).await.unwrap();
+    for id in 11..=14 {
+        let mut other = router.connect().await;
+        let taken = other
+            .post("/v1/sources/cloud/events", "application/json", &padded(id))
+            .await;
+        assert_eq!(
+            taken.statuses(),
+            ["accepted"],
+            "beside a sender that takes all it can"
+        );
+    }
+    assert!(router.room.taken() <= half, "{}", router.room.taken());
 }
 
 #[tokio::test]

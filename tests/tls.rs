@@ -38,6 +38,21 @@ impl Identity {
         }
     }
 
+    /// One that is good until the day begins.
+    fn until(day: jiff::civil::Date) -> Self {
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let mut params = rcgen::CertificateParams::new(names).unwrap();
+        let [month, date] = [day.month(), day.day()].map(i8::unsigned_abs);
+        params.not_after = rcgen::date_time_ymd(day.year().into(), month, date);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        Self {
+            der: made.der().clone(),
+            pem: made.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
     fn put(&self, folder: &Path) {
         std::fs::write(folder.join("server.pem"), &self.pem).unwrap();
         std::fs::write(folder.join("server.key"), &self.key).unwrap();
@@ -273,4 +288,53 @@ async fn certificates_that_cannot_be_used_keep_it_from_starting() {
     refused("no private key in PEM form");
     std::fs::write(folder.path().join("server.key"), &other.key).unwrap();
     refused("it is not the key of the certificate in `server.tls.cert`");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_is_about_to_expire_is_spoken_of() {
+    let receiver = Receiver::start(&[200]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity::until(jiff::civil::date(2020, 1, 2));
+    identity.put(folder.path());
+    let herald = Herald::start_in(folder, &with_tls(&receiver), "info");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // A client that trusts whatever it is shown: the certificate has expired.
+    let client = reqwest::Client::builder()
+        .tls_danger_accept_invalid_certs(true)
+        .no_proxy()
+        .build()
+        .unwrap();
+    let ask = async |path: &str| {
+        let answer = client.get(format!("{}{path}", herald.url)).send().await;
+        answer.unwrap().text().await.unwrap()
+    };
+    let said = "the certificate of `server.tls.cert` has expired on 2020-01-02T00:00:00Z";
+    let ready = ask("/readyz").await;
+    assert!(
+        ready.starts_with("ready; ") && ready.contains(said),
+        "{ready}"
+    );
+    let name = "herald_door_certificate_expires_seconds{key=\"server.tls.cert\"} ";
+    let left = |metrics: &str| -> f64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().parse().unwrap()
+    };
+    assert!(left(&ask("/metrics").await) < 0.0);
+    assert!(herald.log().contains(said), "{}", herald.log());
+
+    // Whoever renews it is told whether that was enough, and nothing is said of a good one.
+    let soon = herald::clock::now() + jiff::SignedDuration::from_hours(14 * 24);
+    let soon = soon.to_zoned(jiff::tz::TimeZone::UTC).date();
+    Identity::until(soon).put(herald.folder.path());
+    let reload = async || {
+        let answer = client.post(format!("{}/v1/reload", herald.url)).send();
+        answer.await.unwrap().text().await.unwrap()
+    };
+    let report = reload().await;
+    assert!(report.contains("in 13 days; renew it"), "{report}");
+    assert!(ask("/readyz").await.contains("in 13 days"));
+    Identity::new().put(herald.folder.path());
+    assert!(!reload().await.contains("renew"));
+    assert_eq!(ask("/readyz").await, "ready\n");
+    assert!(left(&ask("/metrics").await) > 86_400.0 * 365.0);
 }

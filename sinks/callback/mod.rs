@@ -20,7 +20,7 @@ use herald_model::sink::SinkDefaults;
 use herald_model::{
     EndpointId, Item, Markup, MessageId, Notification, Outcome, Outcomes, Progress, Sink, SinkKind,
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -80,12 +80,16 @@ impl Form {
         }
     }
 
-    fn content_type(self, items: &[Item]) -> &'static str {
-        match (self, items) {
-            (Self::Herald, _) | (Self::Binary, [_]) => "application/json",
+    /// What tells the receiver of the form.
+    fn headers(self, items: &[Item]) -> HeaderMap {
+        let media = match (self, items) {
+            (Self::Binary, _) => return cloudevents::binary_headers(items),
+            (Self::Herald, _) => "application/json",
             (Self::Structured, [_]) => cloudevents::STRUCTURED,
-            (Self::Structured | Self::Binary, _) => cloudevents::BATCH,
-        }
+            (Self::Structured, _) => cloudevents::BATCH,
+        };
+        let media = HeaderValue::from_static(media);
+        HeaderMap::from_iter([(http::header::CONTENT_TYPE, media)])
     }
 }
 
@@ -171,18 +175,12 @@ impl Callback {
         let mut request = self
             .client
             .request(self.method.clone(), self.target.url().clone())
-            .header(
-                http::header::CONTENT_TYPE,
-                form.content_type(&notification.items),
-            )
+            .headers(form.headers(&notification.items))
             .header("webhook-id", &id)
             .header("webhook-timestamp", timestamp);
         if !self.keys.is_empty() {
             let signature = sign::sign(&self.keys, &id, timestamp, body.as_bytes());
             request = request.header("webhook-signature", signature);
-        }
-        if let (Form::Binary, [item]) = (form, notification.items.as_slice()) {
-            request = request.headers(cloudevents::headers(&item.event));
         }
         // The body has no place for it: its form is the receiver's.
         if let Some(failure) = &notification.rendered.failure {

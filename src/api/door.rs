@@ -21,14 +21,14 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::certificate::Certificate;
 use super::patience::{Patient, Turn};
 use super::{Peer, credential};
+use crate::telemetry::{Metrics, TurnedAway};
 
 /// Bounds of connections, each with its key in the configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// `server.connections_max`: open at a time; further ones wait to be accepted.
-    pub connections_max: usize,
     /// `server.header_max`, in bytes.
     pub header_max: usize,
     /// `server.header_timeout`: until the whole head is there, from its first byte; of the first
@@ -39,11 +39,40 @@ pub struct Bounds {
     pub idle_timeout: Duration,
 }
 
+/// `server.connections_max`: places for open connections; whoever finds none waits to be accepted.
+#[derive(Debug, Clone)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    open: TaskTracker,
+    max: usize,
+}
+
+impl Places {
+    /// So many places.
+    pub fn new(max: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(max)),
+            open: TaskTracker::new(),
+            max,
+        }
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Connections that may be.
+    pub const fn max(&self) -> usize {
+        self.max
+    }
+}
+
 /// TLS before every request.
 #[derive(Clone)]
 pub struct Tls {
     /// What handshakes are made with from now on; connections keep what theirs was made with.
-    pub config: Arc<ArcSwap<rustls::ServerConfig>>,
+    pub certificate: Arc<ArcSwap<Certificate>>,
     /// `server.tls.handshake_timeout`: until the handshake is over.
     pub handshake_timeout: Duration,
 }
@@ -66,32 +95,34 @@ pub struct Stopping {
     pub cut: CancellationToken,
 }
 
-/// Serves `routes` on `listener`, over TLS if there is any, until it is told to stop, and returns
-/// when nothing is open. A connection that was taken gets its answer; those that wait in the
-/// socket's queue stay there.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    routes: Router,
-    bounds: Bounds,
-    stopping: Stopping,
-) {
-    let connections = TaskTracker::new();
-    let places = Arc::new(Semaphore::new(bounds.connections_max));
+/// What all connections share.
+pub struct Door {
+    /// `None` where HTTP is spoken without it.
+    pub tls: Option<Tls>,
+    /// What stands behind the door.
+    pub routes: Router,
+    /// What a connection may cost.
+    pub bounds: Bounds,
+    /// Where it stands while it is open.
+    pub places: Places,
+    /// Where it is noted who is turned away.
+    pub metrics: Arc<Metrics>,
+    /// How it all ends.
+    pub stopping: Stopping,
+}
+
+/// Serves on `listener` until it is told to stop, and returns when nothing is open. A connection that
+/// was taken gets its answer; those that wait in the socket's queue stay there.
+pub async fn serve(listener: TcpListener, door: Door) {
+    let Stopping { stop, cut, .. } = door.stopping.clone();
+    let Places { free, open, .. } = door.places.clone();
     let mut http = http1::Builder::new();
-    http.max_buf_size(bounds.header_max.max(HEADER_MAX_LEAST));
-    let door = Arc::new(Door {
-        tls,
-        routes,
-        http,
-        bounds,
-        leaving: stopping.leaving,
-        stop: stopping.stop.clone(),
-    });
+    http.max_buf_size(door.bounds.header_max.max(HEADER_MAX_LEAST));
+    let (door, http) = (Arc::new(door), Arc::new(http));
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            () = stopping.stop.cancelled() => break,
+            accepted = accept(&listener, &free) => accepted,
+            () = stop.cancelled() => break,
         };
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
@@ -101,52 +132,53 @@ pub async fn serve(
                 continue;
             }
         };
-        let door = Arc::clone(&door);
-        connections.spawn(async move {
-            door.admit(stream, peer).await;
+        let (door, http) = (Arc::clone(&door), Arc::clone(&http));
+        open.spawn(async move {
+            door.admit(&http, stream, peer).await;
             drop(place);
         });
     }
     drop(listener);
-    connections.close();
+    open.close();
     tokio::select! {
-        () = connections.wait() => {}
-        () = stopping.cut.cancelled() => {}
+        () = open.wait() => {}
+        () = cut.cancelled() => {}
     }
-}
-
-/// What all connections share.
-struct Door {
-    tls: Option<Tls>,
-    routes: Router,
-    http: http1::Builder,
-    bounds: Bounds,
-    leaving: CancellationToken,
-    stop: CancellationToken,
 }
 
 impl Door {
-    async fn admit(&self, stream: TcpStream, peer: Peer) {
+    async fn admit(&self, http: &http1::Builder, stream: TcpStream, peer: Peer) {
         // Answers are small and whole; waiting for more to send would only delay them.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
-            return self.converse(stream, peer).await;
+            return self.converse(http, stream, peer).await;
         };
-        match tokio::time::timeout(tls.handshake_timeout, tls.handshake(stream)).await {
-            Ok(Ok(Some(stream))) => self.converse(stream, peer).await,
-            Ok(Ok(None)) => debug!("a connection without TLS was told so"),
-            Ok(Err(error)) => debug!(%error, "a handshake failed"),
-            Err(_) => debug!("no handshake within `server.tls.handshake_timeout`"),
-        }
+        let turned_away =
+            match tokio::time::timeout(tls.handshake_timeout, tls.handshake(stream)).await {
+                Ok(Ok(Some(stream))) => return self.converse(http, stream, peer).await,
+                Ok(Ok(None)) => {
+                    debug!("a connection without TLS was told so");
+                    TurnedAway::NoTls
+                }
+                Ok(Err(error)) => {
+                    debug!(%error, "a handshake failed");
+                    TurnedAway::Handshake
+                }
+                Err(_) => {
+                    debug!("no handshake within `server.tls.handshake_timeout`");
+                    TurnedAway::HandshakeLate
+                }
+            };
+        self.metrics.turned_away(turned_away);
     }
 
-    async fn converse<S>(&self, stream: S, peer: Peer)
+    async fn converse<S>(&self, http: &http1::Builder, stream: S, peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let has_asked = CancellationToken::new();
         let asks = has_asked.clone();
-        let leaving = self.leaving.clone();
+        let leaving = self.stopping.leaving.clone();
         let turn = Turn::default();
         let (asked, answered) = (turn.clone(), turn.clone());
         let service = self
@@ -168,11 +200,12 @@ impl Door {
                 answer
             });
         let service = TowerToHyperService::new(service);
-        let stream = TokioIo::new(Patient::new(stream, turn, self.bounds));
-        let mut connection = std::pin::pin!(self.http.serve_connection(stream, service));
+        let metrics = Arc::clone(&self.metrics);
+        let stream = TokioIo::new(Patient::new(stream, turn, self.bounds, metrics));
+        let mut connection = std::pin::pin!(http.serve_connection(stream, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = may_end(&self.stop, &has_asked) => {
+            () = may_end(&self.stopping.stop, &has_asked) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -207,7 +240,7 @@ impl Tls {
             while tokio::io::AsyncReadExt::read(&mut stream, &mut sent).await? > 0 {}
             return Ok(None);
         }
-        let acceptor = TlsAcceptor::from(self.config.load_full());
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.certificate.load().config));
         acceptor.accept(stream).await.map(Some)
     }
 }
@@ -221,9 +254,9 @@ async fn may_end(stop: &CancellationToken, has_asked: &CancellationToken) {
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    free: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, Peer, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
+    let place = Arc::clone(free)
         .acquire_owned()
         .await
         .map_err(std::io::Error::other)?;

@@ -3,9 +3,9 @@
 //! A request from a browser is refused by `Host` and `Origin` whether or not tokens are set:
 //! loopback is no protection from a page that the browser shows. Then the token decides the roles;
 //! without configured tokens (loopback only, the configuration sees to that) the caller has all.
+//! `speaker` says who may speak for a source.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State as Extract};
@@ -22,8 +22,14 @@ use super::problem::Problem;
 use super::{State, credential};
 use crate::clock;
 use crate::config::{Role, Token};
+use crate::console;
 use crate::journal::{Hand, HandVerb};
-use crate::sources::{Doubt, Proof};
+use crate::telemetry::TurnedAway;
+
+mod speaker;
+
+pub(super) use speaker::may_speak_for;
+pub use speaker::{Peer, SourceAccess};
 
 /// The rules of access in force.
 #[derive(Debug, Clone, Default)]
@@ -42,19 +48,6 @@ pub struct Access {
     pub body_timeout: std::time::Duration,
 }
 
-/// Who may speak for one source.
-#[derive(Debug, Clone, Default)]
-pub struct SourceAccess {
-    /// Any of them lets a sender in; none lets everybody in.
-    pub tokens: Vec<Secret>,
-    /// Networks to call from; none allows every address.
-    pub networks: Vec<IpNet>,
-    /// What else a sender must prove; it compares the tokens itself.
-    pub proof: Option<Arc<dyn Proof>>,
-    /// Herald fetches its events, so nobody may speak for it.
-    pub is_fetched: bool,
-}
-
 /// Who asks, for the journal: the name of the token.
 #[derive(Debug, Clone)]
 pub(super) struct Caller(Arc<str>);
@@ -66,6 +59,11 @@ impl Caller {
     }
 
     pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// The same, to be kept.
+    pub(super) const fn shared_name(&self) -> &Arc<str> {
         &self.0
     }
 
@@ -81,34 +79,53 @@ impl Caller {
     }
 }
 
-/// Lets a request through, or answers why not.
+/// Lets a request through, or answers why not. Counts what is turned away, here or behind it.
 pub(super) async fn guard(
     Extract(state): Extract<State>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    let metrics = Arc::clone(&state.metrics);
+    let response = guarded(state, request, next).await;
+    if let Some(reason) = response.extensions().get() {
+        metrics.turned_away(*reason);
+    }
+    response
+}
+
+async fn guarded(state: State, mut request: Request, next: Next) -> Response {
     let access = state.access.load();
-    let is_intake = super::intake::is_intake(request.method(), request.uri().path());
-    let checked = check(
-        &access,
-        request.method(),
-        request.uri().path(),
-        request.headers(),
-        credential::shown(&request).as_ref(),
-    );
+    let (method, path) = (request.method().clone(), request.uri().path());
+    let is_intake = super::intake::is_intake(&method, path);
+    let is_reading = method == Method::GET || method == Method::HEAD;
+    let is_page = is_reading && console::is_page(path);
+    let mut shown = credential::shown(&request);
+    if shown.is_none() && is_page {
+        shown = state.sessions.token(request.headers(), clock::now());
+    }
+    let checked = check(&access, &method, path, request.headers(), shown.as_ref());
     match checked {
         Ok(caller) => drop(request.extensions_mut().insert(caller)),
+        Err(problem) if is_page && problem.is_about_the_token() => {
+            let (status, why) = (problem.status(), problem.detail());
+            let page = console::asks(request.headers(), request.uri(), status, why);
+            return problem.noted(page);
+        }
         Err(problem) if is_intake => {
-            return super::intake::failed(problem.status(), problem.detail());
+            let response = super::intake::failed(problem.status(), problem.detail());
+            return problem.noted(response);
         }
         Err(problem) => return problem.into_response(),
     }
     let bounds = Bounds::of(&access);
     drop(access);
     // Intake reads its bodies itself, since they may be packed.
-    if !is_intake && request.method() != Method::GET && request.method() != Method::HEAD {
+    if !is_intake && !is_reading {
         let (parts, body) = request.into_parts();
-        match body::read(body, &parts.headers, Coding::Plain, bounds, &state.room).await {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.unwrap_or_else(Caller::nobody);
+        let share = state.room.share(caller.shared_name(), bounds.max);
+        match body::read(body, &parts.headers, Coding::Plain, bounds, share).await {
             Ok(read) => request = Request::from_parts(parts, read.bytes.into()),
             Err(refused) => return refused.into_response(),
         }
@@ -123,18 +140,25 @@ fn check(
     headers: &HeaderMap,
     shown: Option<&Secret>,
 ) -> Result<Caller, Problem> {
-    let forbidden = |what: &str| Err(Problem::new(StatusCode::FORBIDDEN, what));
+    let forbidden = |reason, what: &str| {
+        let problem = Problem::new(StatusCode::FORBIDDEN, what);
+        Err(problem.because(reason))
+    };
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
     let host = host.unwrap_or_default();
     if hosts.next().is_some() {
         // RFC 9112, section 3.2: a proxy before Herald may have looked at the other one.
-        return Err(Problem::bad_request("this request has two `Host` fields"));
+        let problem = Problem::bad_request("this request has two `Host` fields");
+        return Err(problem.because(TurnedAway::Host));
     }
     if !access.hosts.iter().any(|known| {
         known.eq_ignore_ascii_case(host_name(host)) || known.eq_ignore_ascii_case(host)
     }) {
-        return forbidden("the `Host` of this request is not in `server.hosts`");
+        return forbidden(
+            TurnedAway::Host,
+            "the `Host` of this request is not in `server.hosts`",
+        );
     }
     if method != Method::GET
         && method != Method::HEAD
@@ -145,7 +169,10 @@ fn check(
             .split_once("://")
             .is_some_and(|(_, authority)| authority == host);
         if !own {
-            return forbidden("the `Origin` of this request is another site");
+            return forbidden(
+                TurnedAway::Origin,
+                "the `Origin` of this request is another site",
+            );
         }
     }
     let Some(role) = role_of(access, method, path) else {
@@ -155,11 +182,17 @@ fn check(
         return Ok(Caller::nobody());
     }
     let Some(sent) = shown else {
-        return Err(Problem::new(
+        let problem = Problem::new(
             StatusCode::UNAUTHORIZED,
             "this route wants `Authorization: Bearer …` with a token of `[[server.token]]`",
-        ));
+        );
+        return Err(problem.because(TurnedAway::Token));
     };
+    caller(access, role, sent)
+}
+
+/// Who shows this token, if it has the role.
+fn caller(access: &Access, role: Role, sent: &Secret) -> Result<Caller, Problem> {
     // Every token is compared, so that the time says nothing about which one was near.
     let known = access.tokens.iter().fold(None, |found, token| {
         if same(&token.token, sent) {
@@ -169,16 +202,33 @@ fn check(
         }
     });
     match known {
-        None => Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "this token is not known",
-        )),
+        None => {
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "this token is not known");
+            Err(problem.because(TurnedAway::Token))
+        }
         Some(token) if token.may(role) => Ok(Caller(token.name.as_str().into())),
-        Some(_) => forbidden(&format!(
-            "this token does not have the role `{}`",
-            word(role)
-        )),
+        Some(_) => {
+            let what = format!("this token does not have the role `{}`", word(role));
+            Err(Problem::new(StatusCode::FORBIDDEN, what).because(TurnedAway::Role))
+        }
     }
+}
+
+/// Begins a session of the console: the token's name, and the word for the cookie.
+///
+/// # Errors
+/// The token is not known, or must not read.
+pub(crate) fn sign_in(state: &State, token: Secret) -> Result<(String, String), Problem> {
+    let caller = caller(&state.access.load(), Role::Read, &token)?;
+    let word = state.sessions.begin(token, clock::now());
+    Ok((caller.name().to_owned(), word))
+}
+
+/// The name of the token with which a browser is signed in.
+pub(crate) fn signed_in(state: &State, headers: &HeaderMap) -> Option<String> {
+    let token = state.sessions.token(headers, clock::now())?;
+    let caller = caller(&state.access.load(), Role::Read, &token).ok()?;
+    Some(caller.name().to_owned())
 }
 
 fn word(role: Role) -> &'static str {
@@ -188,7 +238,8 @@ fn word(role: Role) -> &'static str {
         .map_or("", |(word, _)| word)
 }
 
-/// The role that a route asks for; `None` for health, and for a source with tokens of its own.
+/// The role that a route asks for; `None` for health, for signing in to the console and its style, and
+/// for a source with tokens of its own.
 fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
     if let Some(source) = path.strip_prefix("/v1/sources/") {
         let name = source.split('/').next().unwrap_or_default();
@@ -198,103 +249,14 @@ fn role_of(access: &Access, method: &Method, path: &str) -> Option<Role> {
     }
     match path {
         "/healthz" | "/readyz" => None,
+        "/session" if matches!(*method, Method::GET | Method::HEAD | Method::POST) => None,
+        "/session/end" if method == Method::POST => None,
+        "/console.css" if method == Method::GET || method == Method::HEAD => None,
         "/v1/events" | "/v1/operations" if method == Method::POST => Some(Role::Intake),
         "/v1/explain" => Some(Role::Read),
         _ if method == Method::GET || method == Method::HEAD => Some(Role::Read),
         _ => Some(Role::Operate),
     }
-}
-
-/// Checks that a request may speak for a source: its network, then its token.
-///
-/// # Errors
-/// The status to refuse with, and why.
-pub(super) fn may_speak_for(access: &Access, source: &str, request: &Request) -> Result<(), Doubt> {
-    let doubt = |status, why: &str| {
-        let why = why.to_owned();
-        Err(Doubt { status, why })
-    };
-    let Some(entry) = access.sources.get(source) else {
-        return Ok(());
-    };
-    if entry.is_fetched {
-        return doubt(
-            StatusCode::NOT_FOUND,
-            "events are not brought to this source: Herald fetches them",
-        );
-    }
-    if !entry.networks.is_empty() {
-        let peer = request.extensions().get::<Peer>();
-        let sender = peer.map(|peer| sender(access, peer.0, request.headers()));
-        if !sender.is_some_and(|sender| is_in(&entry.networks, sender)) {
-            return doubt(
-                StatusCode::FORBIDDEN,
-                "this source does not take requests from this address",
-            );
-        }
-    }
-    if let Some(proof) = &entry.proof {
-        return match *request.method() {
-            // Whoever asks before the first event has nothing to show yet.
-            Method::OPTIONS => Ok(()),
-            _ => proof.judge(request.headers(), &entry.tokens, clock::now()),
-        };
-    }
-    if entry.tokens.is_empty() {
-        return Ok(());
-    }
-    let Some(sent) = credential::shown(request) else {
-        return doubt(StatusCode::UNAUTHORIZED, "this source wants its token");
-    };
-    let known = entry
-        .tokens
-        .iter()
-        .fold(false, |found, token| same(token, &sent) | found);
-    if known {
-        Ok(())
-    } else {
-        doubt(StatusCode::UNAUTHORIZED, "this token is not this source's")
-    }
-}
-
-/// The address at the other end of the connection. Behind a proxy it is the proxy's.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
-
-/// Who sent a request: the peer, or, if that is a trusted proxy, whom it names. Each proxy appends
-/// the address that it saw, so the list is read from its end up to the first address that is no
-/// trusted proxy's; what stands before that, anybody may have written.
-fn sender(access: &Access, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-    let mut sender = peer.to_canonical();
-    let fields: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-    let hops = fields
-        .iter()
-        .rev()
-        .flat_map(|field| field.as_bytes().rsplit(|byte| *byte == b','));
-    for hop in hops {
-        if !is_in(&access.trusted_proxies, sender) {
-            break;
-        }
-        // A hop that is no address is nobody that a network could hold.
-        let hop = std::str::from_utf8(hop).ok().and_then(address);
-        sender = hop.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-    }
-    sender
-}
-
-const FORWARDED_FOR: &str = "x-forwarded-for";
-
-/// An address, perhaps with a port.
-fn address(text: &str) -> Option<IpAddr> {
-    let text = text.trim();
-    let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let address = bare.parse().ok().or_else(with_port)?;
-    Some(IpAddr::to_canonical(&address))
-}
-
-fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address))
 }
 
 /// Whether two tokens are the same, in a time that says only whether their lengths are.
@@ -371,66 +333,6 @@ mod tests {
         assert_eq!(post("http://localhost:1"), 200);
         assert_eq!(post("http://evil.example"), 403);
         assert_eq!(post("null"), 403);
-    }
-
-    #[test]
-    fn a_source_is_guarded_by_its_networks_and_its_tokens() {
-        let entry = SourceAccess {
-            tokens: vec![Secret::new("t0ken")],
-            networks: vec!["10.0.0.0/8".parse().unwrap()],
-            ..SourceAccess::default()
-        };
-        let access = Access {
-            sources: HashMap::from([("cm".to_owned(), entry)]),
-            ..Access::default()
-        };
-        let ask = |peer: &str, token: &str| {
-            let mut request = Request::builder()
-                .header("authorization", format!("Bearer {token}"))
-                .body(axum::body::Body::empty())
-                .unwrap();
-            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
-            may_speak_for(&access, "cm", &request)
-                .map_or_else(|doubt| doubt.status.as_u16(), |()| 200)
-        };
-        assert_eq!(ask("10.1.2.3", "t0ken"), 200);
-        assert_eq!(ask("::ffff:10.1.2.3", "t0ken"), 200);
-        assert_eq!(ask("10.1.2.3", "other"), 401);
-        assert_eq!(ask("11.1.2.3", "t0ken"), 403);
-    }
-
-    #[test]
-    fn only_a_trusted_proxy_is_believed_about_the_sender() {
-        let access = Access {
-            trusted_proxies: vec![
-                "127.0.0.1/32".parse().unwrap(),
-                "10.0.0.0/8".parse().unwrap(),
-            ],
-            ..Access::default()
-        };
-        let ask = |peer: &str, fields: &[&str]| {
-            let pairs: Vec<_> = fields.iter().map(|field| (FORWARDED_FOR, *field)).collect();
-            let mut map = HeaderMap::new();
-            for (name, value) in pairs {
-                map.append(name, value.parse().unwrap());
-            }
-            sender(&access, peer.parse().unwrap(), &map).to_string()
-        };
-        assert_eq!(ask("203.0.113.9", &["100.64.0.1"]), "203.0.113.9");
-        assert_eq!(ask("127.0.0.1", &[]), "127.0.0.1");
-        assert_eq!(ask("127.0.0.1", &["100.64.0.1"]), "100.64.0.1");
-        assert_eq!(ask("::ffff:127.0.0.1", &["100.64.0.1"]), "100.64.0.1");
-        assert_eq!(
-            ask("127.0.0.1", &["100.64.0.1, 203.0.113.9, 10.1.1.1"]),
-            "203.0.113.9"
-        );
-        assert_eq!(
-            ask("127.0.0.1", &["100.64.0.1", "203.0.113.9:443,10.1.1.1"]),
-            "203.0.113.9"
-        );
-        assert_eq!(ask("127.0.0.1", &["[2001:db8::1]:443"]), "2001:db8::1");
-        assert_eq!(ask("127.0.0.1", &["100.64.0.1, unknown"]), "::");
-        assert_eq!(ask("127.0.0.1", &["10.2.2.2, 10.1.1.1"]), "10.2.2.2");
     }
 
     #[test]

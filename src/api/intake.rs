@@ -7,18 +7,22 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Request, State as Extract};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::body::{self, Bounds};
+use super::guard::Caller;
+use super::problem::noted;
 use super::{State, content, guard, problem};
 use crate::clock;
 use crate::in_force::Source;
 use crate::intake::{Class, Framing};
 use crate::pipeline::{Answer, Bringing};
 use crate::sources::{Doubt, Proof};
+use crate::telemetry::TurnedAway;
 
 /// Name of the source that `/v1/events` stands for.
 const API_SOURCE: &str = "api";
@@ -57,14 +61,12 @@ pub(super) async fn source_events(
     request: Request,
 ) -> Response {
     let Some(source) = state.current.load().sources.get(&name).cloned() else {
-        return failed(
-            StatusCode::NOT_FOUND,
-            "there is no such source in the configuration",
-        );
+        let why = "there is no such source in the configuration";
+        return noted(failed(StatusCode::NOT_FOUND, why), TurnedAway::NoSource);
     };
     let access = state.access.load_full();
-    if let Err(Doubt { status, why }) = guard::may_speak_for(&access, &name, &request) {
-        return failed(status, why);
+    if let Err((reason, Doubt { status, why })) = guard::may_speak_for(&access, &name, &request) {
+        return noted(failed(status, why), reason);
     }
     let proof = access
         .sources
@@ -87,7 +89,8 @@ pub(super) async fn consent(
     request: Request,
 ) -> Response {
     let access = state.access.load_full();
-    let agreed = guard::may_speak_for(&access, &name, &request).and_then(|()| {
+    let agreed = guard::may_speak_for(&access, &name, &request);
+    let agreed = agreed.map_err(|(_, doubt)| doubt).and_then(|()| {
         let entry = access.sources.get(&name);
         match entry.and_then(|entry| entry.proof.as_ref()) {
             Some(proof) => proof.consent(request.headers()),
@@ -112,7 +115,7 @@ async fn take_query(state: &State, source: &Source, request: Request) -> Respons
     }
     if is_from_a_page(&request.headers) {
         let why = "this request comes from a page in a browser";
-        return failed(StatusCode::FORBIDDEN, why);
+        return noted(failed(StatusCode::FORBIDDEN, why), TurnedAway::Origin);
     }
     let query = request.uri.query().unwrap_or_default();
     let bringing = Bringing::Events;
@@ -166,23 +169,25 @@ async fn take(
             // RFC 9110, section 12.5.3: it says which codings would have been taken.
             let gzip = HeaderValue::from_static("gzip");
             response.headers_mut().insert(header::ACCEPT_ENCODING, gzip);
-            return response;
+            return noted(response, TurnedAway::MediaType);
         }
     };
     let framing = match content::framing(&parts.headers) {
         Ok(framing) => framing,
         Err(why) => {
             unread(state, source, bringing, Class::Unreadable, &why).await;
-            return failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+            let response = failed(StatusCode::UNSUPPORTED_MEDIA_TYPE, why);
+            return noted(response, TurnedAway::MediaType);
         }
     };
     let bounds = Bounds::of(&state.access.load());
-    match body::read(body, &parts.headers, coding, bounds, &state.room).await {
+    let share = state.room.share(sender(source, &parts), bounds.max);
+    match body::read(body, &parts.headers, coding, bounds, share).await {
         Ok(body) => {
             if let Some(proof) = proof {
                 let verified = proof.verify(&parts.headers, &body.bytes, clock::now());
                 if let Err(Doubt { status, why }) = verified.await {
-                    return failed(status, why);
+                    return noted(failed(status, why), TurnedAway::Signature);
                 }
             }
             recorded(state, source, bringing, &body.bytes, framing).await
@@ -194,6 +199,13 @@ async fn take(
             not_taken.into_results()
         }
     }
+}
+
+/// Whose bodies share their room: a source's, or, where any token may bring them, a token's.
+fn sender<'a>(source: &'a Source, parts: &'a Parts) -> &'a Arc<str> {
+    let caller = parts.extensions.get::<Caller>();
+    let of_token = caller.filter(|_| &*source.name == API_SOURCE);
+    of_token.map_or(&source.name, Caller::shared_name)
 }
 
 /// Notes that a body was refused before it was read: nothing of it is kept but that.
@@ -223,7 +235,10 @@ async fn recorded(
             state.metrics.taken(&source.name, &answers);
             answered(&answers)
         }
-        Err(error) => failed(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        Err(error) => {
+            let response = failed(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+            noted(response, TurnedAway::Journal)
+        }
     }
 }
 
@@ -276,10 +291,7 @@ pub(super) fn failed(status: StatusCode, reason: impl Into<String>) -> Response 
         }),
     )
         .into_response();
-    if matches!(
-        status,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-    ) {
+    if problem::is_passing(status) {
         let wait = HeaderValue::from(problem::RETRY_AFTER_SECONDS);
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }

@@ -1,9 +1,11 @@
 //! The HTTP face: the routes and what they owe the caller.
 //!
 //! - [`door`] listens and bounds what a connection may cost, `patience` how long it may be silent,
+//!   `certificate` knows until when the door's certificate is good,
 //! - `credential` takes the token out of a request, [`guard`] says who may ask for what,
 //! - [`intake`] takes events and operation results; `content` reads what a request says of its
 //!   body and `body` reads the body,
+//! - [`session`] is being signed in to the console,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
 //! - [`refused`] shows what was refused and sends it through again,
 //! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests,
@@ -21,6 +23,7 @@ use crate::pipeline::Pipeline;
 use crate::telemetry::Metrics;
 
 mod body;
+mod certificate;
 mod content;
 mod credential;
 pub mod door;
@@ -33,14 +36,18 @@ mod operate;
 mod patience;
 mod problem;
 mod refused;
+pub(crate) mod session;
 mod sinks;
 mod view;
 
 pub use body::Room;
+pub use certificate::{Certificate, ends};
 pub use explain::verdicts;
 pub use guard::{Access, Peer, SourceAccess};
+pub(crate) use guard::{sign_in, signed_in};
 pub use look::{PauseView, SinkView};
 pub(crate) use look::{delivery_views, find_event, sink_views, stored_verdicts};
+pub use session::Sessions;
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
 
 /// What every route can reach.
@@ -54,8 +61,14 @@ pub struct State {
     pub current: Current,
     /// Who may ask for what.
     pub access: Arc<arc_swap::ArcSwap<Access>>,
+    /// Who is signed in to the console.
+    pub sessions: Arc<Sessions>,
     /// What all bodies together may take.
     pub room: Room,
+    /// Where open connections stand.
+    pub places: door::Places,
+    /// What is shown in a handshake; `None` where there is no TLS.
+    pub certificate: Option<Arc<arc_swap::ArcSwap<Certificate>>>,
     /// Asks the running process for a reload and answers its report.
     pub reload: Reload,
     /// Counters.

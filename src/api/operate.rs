@@ -12,7 +12,7 @@ use super::look::{SinkView, sink_views};
 use super::problem::Problem;
 use crate::clock;
 use crate::journal::{Fill, Limit};
-use crate::telemetry::{Facts, SinkFact};
+use crate::telemetry::{DoorFact, Facts, SinkFact};
 
 /// What a reload came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,21 +49,30 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the journal takes events. Says when it is about to take no more.
+/// `GET /readyz`: the journal takes events. Says when it is about to take no more, and when the
+/// certificate is about to expire.
 pub(super) async fn readyz(Extract(state): Extract<State>) -> Result<String, Problem> {
     // A group without entries still asks the writer, which refuses once a write has failed, and
     // while there is no room.
     state.journal.record(Vec::new()).await?;
     let size = state.journal.size();
-    if size.fill() < Fill::Near {
-        return Ok("ready\n".to_owned());
+    let mut said = "ready".to_owned();
+    if size.fill() >= Fill::Near {
+        said += &format!(
+            "; the journal holds {} of the {} bytes of `journal.max_size`, and intake is refused \
+             from {} on",
+            size.used,
+            size.max,
+            size.refuse_at(),
+        );
     }
-    Ok(format!(
-        "ready; the journal holds {} of the {} bytes of `journal.max_size`, and intake is refused from {} on\n",
-        size.used,
-        size.max,
-        size.refuse_at(),
-    ))
+    let certificate = state.certificate.as_ref().map(|shown| shown.load());
+    if let Some(notice) = certificate.and_then(|shown| shown.notice(clock::now())) {
+        said += "; ";
+        said += &notice;
+    }
+    said.push('\n');
+    Ok(said)
 }
 
 /// `GET /metrics`
@@ -113,6 +122,16 @@ async fn facts(state: &State) -> Result<Facts, Problem> {
         endpoints,
         attempts: state.attempts.counts(),
         refused: state.pipeline.refused(),
+        door: DoorFact {
+            connections: state.places.open(),
+            connections_max: state.places.max(),
+            bodies: state.room.taken(),
+            bodies_max: state.room.max(),
+            certificate_ends: state
+                .certificate
+                .as_ref()
+                .and_then(|shown| shown.load().ends),
+        },
     })
 }
 

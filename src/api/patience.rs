@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::door::Bounds;
 use super::problem::Problem;
+use crate::telemetry::{Metrics, TurnedAway};
 use axum::http::StatusCode;
 
 /// Where the conversation on a connection stands. Shared by the stream and whoever answers.
@@ -83,11 +84,13 @@ pub(super) struct Patient<S> {
     /// What is still to be written in place of hyper's empty refusal.
     instead: Bytes,
     is_over: bool,
+    /// Where it is noted that a head was refused.
+    metrics: Arc<Metrics>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
     /// The first head has `header_timeout` from now.
-    pub(super) fn new(stream: S, turn: Turn, bounds: Bounds) -> Self {
+    pub(super) fn new(stream: S, turn: Turn, bounds: Bounds, metrics: Arc<Metrics>) -> Self {
         Self {
             stream,
             set_for: Some(turn.number()),
@@ -97,6 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
             has_begun: false,
             instead: Bytes::new(),
             is_over: false,
+            metrics,
         }
     }
 
@@ -138,18 +142,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
     fn say_late(&mut self, cx: &mut Context<'_>) {
         let why = "the request's head did not arrive within `server.header_timeout`";
         let said = whole(StatusCode::REQUEST_TIMEOUT, why);
+        self.metrics.turned_away(TurnedAway::HeadLate);
         let _ = Pin::new(&mut self.stream).poll_write(cx, &said);
         let _ = Pin::new(&mut self.stream).poll_flush(cx);
     }
 
     /// What to say in place of `bytes`, with which hyper refuses a head: it names no limit.
-    fn better(&self, bytes: &[u8]) -> Option<Bytes> {
+    fn better(&self, bytes: &[u8]) -> Option<(Bytes, TurnedAway)> {
         if self.turn.awaited() != Awaited::Head {
             return None;
         }
         let status = bytes.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
-        let (status, why) = match status {
+        let (reason, status, why) = match status {
             b"431" => (
+                TurnedAway::HeadTooLong,
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 format!(
                     "the request's head is longer than `server.header_max`, {} bytes, or has more \
@@ -158,16 +164,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
                 ),
             ),
             b"414" => (
+                TurnedAway::HeadTooLong,
                 StatusCode::URI_TOO_LONG,
                 "the request's target is longer than 65534 bytes".to_owned(),
             ),
             b"400" => (
+                TurnedAway::NotHttp,
                 StatusCode::BAD_REQUEST,
                 "this is no request of HTTP/1.1".to_owned(),
             ),
             _ => return None,
         };
-        Some(whole(status, &why))
+        Some((whole(status, &why), reason))
     }
 
     /// Writes what stands in place of a refusal.
@@ -239,7 +247,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some(better) = self.better(bytes) {
+        if let Some((better, reason)) = self.better(bytes) {
+            self.metrics.turned_away(reason);
             self.instead = better;
             self.turn.answered();
             return Poll::Ready(Ok(bytes.len()));

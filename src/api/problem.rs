@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::journal;
+use crate::telemetry::TurnedAway;
 
-/// Seconds a caller should wait after a 503. Chosen: shorter than a sender's patience, longer than
+/// Seconds a caller should wait after a 429 or 503. Chosen: shorter than a sender's patience, longer than
 /// a hiccup.
 pub(super) const RETRY_AFTER_SECONDS: u32 = 5;
 
@@ -22,6 +23,9 @@ pub(crate) struct Problem {
     /// Every mistake, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
+    /// For the metrics, where the request was turned away.
+    #[serde(skip)]
+    reason: Option<TurnedAway>,
 }
 
 impl Problem {
@@ -32,15 +36,35 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
+            reason: None,
         }
     }
 
-    pub(super) fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    pub(super) fn detail(&self) -> &str {
+    pub(crate) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// Says, for the metrics, why the request was turned away.
+    pub(super) fn because(mut self, reason: TurnedAway) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Whether another token would have passed.
+    pub(super) fn is_about_the_token(&self) -> bool {
+        matches!(self.reason, Some(TurnedAway::Token | TurnedAway::Role))
+    }
+
+    /// Another answer for the same reason.
+    pub(crate) fn noted(&self, response: Response) -> Response {
+        match self.reason {
+            Some(reason) => noted(response, reason),
+            None => response,
+        }
     }
 
     pub(super) fn with_errors(mut self, errors: Vec<String>) -> Self {
@@ -59,7 +83,8 @@ impl Problem {
 
 impl From<journal::Error> for Problem {
     fn from(error: journal::Error) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        problem.because(TurnedAway::Journal)
     }
 }
 
@@ -72,12 +97,26 @@ impl IntoResponse for Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if is_passing(status) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }
         challenge(&mut response);
-        response
+        self.noted(response)
     }
+}
+
+/// Marks an answer that turns a request away; `guard` counts it.
+pub(super) fn noted(mut response: Response, reason: TurnedAway) -> Response {
+    response.extensions_mut().insert(reason);
+    response
+}
+
+/// Whether the same request may be taken a little later.
+pub(super) fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    )
 }
 
 /// Says how to sign in, which every 401 owes (RFC 9110, section 15.5.2).

@@ -119,7 +119,7 @@ async fn start_on(
 ) -> Result<Running, Error> {
     let watched = watch::Watched::new(origin.path.as_deref(), &config);
     let certificate = config.server.tls.as_ref().map(tls::load).transpose()?;
-    let certificate = certificate.map(|certificate| Arc::new(ArcSwap::new(certificate)));
+    let certificate = certificate.map(|one| Arc::new(ArcSwap::from_pointee(one)));
     journal.bound(bounds(&config.journal));
     let (listener, address) = listening.listener(&config).await?;
     let scheme = if certificate.is_some() {
@@ -141,12 +141,17 @@ async fn start_on(
         config.server.limits.queue_max,
     );
     let dispatcher = Dispatcher::new(Arc::clone(&journal), Arc::clone(&current));
+    let limits = config.server.limits;
+    let places = door::Places::new(limits.connections_max);
     let state = api::State {
         pipeline: pipeline.clone(),
         journal: Arc::clone(&journal),
         current: Arc::clone(&current),
         access: Arc::clone(&access),
-        room: api::Room::new(config.server.limits.bodies_max),
+        sessions: Arc::default(),
+        room: api::Room::new(limits.bodies_max),
+        places: places.clone(),
+        certificate: certificate.clone(),
         reload: reload.clone(),
         metrics: Arc::clone(&metrics),
         attempts: dispatcher.ended(),
@@ -156,30 +161,29 @@ async fn start_on(
     let stop_intake = CancellationToken::new();
     let cut = CancellationToken::new();
 
-    let limits = config.server.limits;
     let bounds = door::Bounds {
-        connections_max: limits.connections_max,
         header_max: usize::try_from(limits.header_max).unwrap_or(usize::MAX),
         header_timeout: limits.header_timeout,
         idle_timeout: limits.idle_timeout,
     };
     let tls = certificate.clone().zip(config.server.tls.as_ref());
-    let tls = tls.map(|(config, tls)| door::Tls {
-        config,
+    let tls = tls.map(|(certificate, tls)| door::Tls {
+        certificate,
         handshake_timeout: tls.handshake_timeout,
     });
-    let routes = api::router(state);
-    let intake = tokio::spawn(door::serve(
-        listener,
+    let door = door::Door {
         tls,
-        routes,
+        routes: api::router(state),
         bounds,
-        door::Stopping {
+        places,
+        metrics: Arc::clone(&metrics),
+        stopping: door::Stopping {
             leaving: stop_dispatch.clone(),
             stop: stop_intake.clone(),
             cut: cut.clone(),
         },
-    ));
+    };
+    let intake = tokio::spawn(door::serve(listener, door));
     let dispatch = tokio::spawn(dispatcher.run(stop_dispatch.clone(), cut.clone()));
 
     let drain = config.server.drain;
@@ -191,6 +195,10 @@ async fn start_on(
     ));
     let expire = tokio::spawn(expire::expire(Arc::clone(&journal), stop_dispatch.clone()));
     let mut others = vec![sweep, expire];
+    if let Some(certificate) = &certificate {
+        let remind = tls::remind(Arc::clone(certificate), stop_dispatch.clone());
+        others.push(tokio::spawn(remind));
+    }
     let watched = Arc::new(watched);
     if origin.path.is_some() {
         others.push(tokio::spawn(watch::watch(

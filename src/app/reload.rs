@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::watch::Watched;
 use super::{Error, Origin, bounds, build, fetch, listen, tls};
-use crate::api::{Access, Report};
+use crate::api::{Access, Certificate, Report};
 use crate::clock;
 use crate::config::{self, Config, Loaded, Machine, Reader, Strictness};
 use crate::in_force::Current;
@@ -25,7 +25,7 @@ pub(super) struct Reloader {
     pub(super) current: Current,
     pub(super) access: Arc<ArcSwap<Access>>,
     /// What handshakes are made with; `None` where there is no TLS.
-    pub(super) certificate: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
+    pub(super) certificate: Option<Arc<ArcSwap<Certificate>>>,
     pub(super) watched: Arc<Watched>,
     /// How long and how much is kept.
     pub(super) keeping: Arc<ArcSwap<config::Journal>>,
@@ -101,8 +101,9 @@ impl Reloader {
         let access = build::access(&config, self.address);
         self.current.store(Arc::new(in_force));
         self.access.store(Arc::new(access));
+        let expiring = shown.as_ref().and_then(|shown| shown.notice(clock::now()));
         if let (Some(certificate), Some(shown)) = (&self.certificate, shown) {
-            certificate.store(shown);
+            certificate.store(Arc::new(shown));
         }
         self.watched.also(&config);
         self.journal.bound(bounds(&config.journal));
@@ -112,6 +113,7 @@ impl Reloader {
         self.journal.due_signal().notify_one();
 
         let mut notes: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+        notes.extend(expiring);
         let before = &self.started_with;
         for (key, _) in AT_START.iter().filter(|(_, same)| !same(before, &config)) {
             notes.push(format!(

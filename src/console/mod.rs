@@ -1,14 +1,14 @@
 //! The console: what happened, as pages that work without script.
 //!
 //! Everything an event says is hostile: the templates escape it, and the content security policy
-//! lets no script, frame or foreign resource in.
+//! lets no script, frame or foreign resource in. `session` is signing in and out.
 
 use askama::Template;
 use axum::Router;
 use axum::extract::{Path, Query, State as Extract};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use herald_model::{DeliveryState, Event};
 use herald_rules::json::{self, Limits};
 use serde::Deserialize;
@@ -21,6 +21,10 @@ use crate::intake;
 use crate::journal::{
     self, Cursor, DeliveryFilter, EventFilter, EventRow, OperationFilter, OperationRow, Totals,
 };
+
+mod session;
+
+pub(crate) use session::asks;
 
 /// Rows of a page. Chosen: two screens.
 const ROWS: u32 = 50;
@@ -37,7 +41,14 @@ pub fn routes() -> Router<State> {
         .route("/deliveries", get(deliveries))
         .route("/operations", get(operations))
         .route("/status", get(status))
+        .route("/session", get(session::look).post(session::begin))
+        .route("/session/end", post(session::end))
         .route("/console.css", get(style))
+}
+
+/// Whether a path is a page that shows something of the journal.
+pub(crate) fn is_page(path: &str) -> bool {
+    matches!(path, "/" | "/deliveries" | "/operations" | "/status") || path.starts_with("/events/")
 }
 
 async fn style() -> Response {
@@ -82,7 +93,9 @@ fn show(page: &impl Template) -> Shown {
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Nothing to others; without it at all, the console's own forms would come with the `Origin`
+        // `null` (Fetch, "append a request `Origin` header").
+        (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, html).into_response())

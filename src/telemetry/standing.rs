@@ -14,6 +14,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::door::DoorFact;
 use crate::intake::Class;
 use crate::journal::{EndpointRow, Fill, Limit, SinkState, Size, Totals};
 
@@ -34,6 +35,8 @@ pub struct Facts {
     pub attempts: Vec<(Arc<str>, &'static str, u64)>,
     /// What was refused, by source and class, since the process started.
     pub refused: Vec<(Arc<str>, Class, u64)>,
+    /// The door.
+    pub door: DoorFact,
 }
 
 /// One way out.
@@ -109,78 +112,9 @@ struct RefusedLabels {
 impl Standing {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let mine = Self::default();
-        registry.register(
-            "deliveries",
-            "Planned deliveries by where they stand; their sum is deliveries_planned",
-            mine.deliveries.clone(),
-        );
-        registry.register(
-            "deliveries_planned",
-            "Deliveries planned so far",
-            mine.planned.clone(),
-        );
-        let mut bytes = |name: &str, help: &str, gauge: &Gauge| {
-            registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
-        };
-        bytes("journal_used", "In use, of journal.max_size", &mine.used);
-        bytes(
-            "journal_free",
-            "Free in the journal's files, to be used again",
-            &mine.free,
-        );
-        bytes("journal_max", "journal.max_size", &mine.max);
-        bytes(
-            "journal_refused_from",
-            "In use, from which on intake is refused",
-            &mine.refused_from,
-        );
-        bytes(
-            "journal_reserve",
-            "Above that, for what was accepted alone",
-            &mine.reserve,
-        );
-        registry.register(
-            "journal_near",
-            "1 while intake is about to be refused, or is",
-            mine.near.clone(),
-        );
-        registry.register(
-            "sink_pending",
-            "Deliveries that wait for a sink",
-            mine.pending.clone(),
-        );
-        registry.register_with_unit(
-            "sink_oldest",
-            "How long ago the oldest event was received that waits for a sink; 0 when none does",
-            Unit::Seconds,
-            mine.oldest.clone(),
-        );
-        registry.register(
-            "sink_state",
-            "1 for the state that a sink is in: ready, limited, penalty, broken or held",
-            mine.states.clone(),
-        );
-        registry.register(
-            "endpoint_permits_used",
-            "Messages started within the window of the limit",
-            mine.permits_used.clone(),
-        );
-        registry.register(
-            "endpoint_permits_limit",
-            "Messages that may start within it",
-            mine.permits_limit.clone(),
-        );
-        registry.register_with_unit(
-            "endpoint_penalty",
-            "How long the far side still punishes the endpoint",
-            Unit::Seconds,
-            mine.penalty.clone(),
-        );
-        registry.register(
-            "endpoint_breaker_open",
-            "1 while the breaker of the endpoint is open",
-            mine.breaker.clone(),
-        );
+        mine.register_journal(registry);
+        mine.register_sinks(registry);
+        mine.register_endpoints(registry);
         registry.register(
             "attempts",
             "Attempts at deliveries that ended, by outcome",
@@ -192,6 +126,89 @@ impl Standing {
             mine.refused.clone(),
         );
         mine
+    }
+
+    fn register_journal(&self, registry: &mut Registry) {
+        registry.register(
+            "deliveries",
+            "Planned deliveries by where they stand; their sum is deliveries_planned",
+            self.deliveries.clone(),
+        );
+        registry.register(
+            "deliveries_planned",
+            "Deliveries planned so far",
+            self.planned.clone(),
+        );
+        for (name, help, gauge) in [
+            ("used", "In use, of journal.max_size", &self.used),
+            (
+                "free",
+                "Free in the journal's files, to be used again",
+                &self.free,
+            ),
+            ("max", "journal.max_size", &self.max),
+            (
+                "refused_from",
+                "In use, from which on intake is refused",
+                &self.refused_from,
+            ),
+            (
+                "reserve",
+                "Above that, for what was accepted alone",
+                &self.reserve,
+            ),
+        ] {
+            let name = format!("journal_{name}");
+            registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
+        }
+        registry.register(
+            "journal_near",
+            "1 while intake is about to be refused, or is",
+            self.near.clone(),
+        );
+    }
+
+    fn register_sinks(&self, registry: &mut Registry) {
+        registry.register(
+            "sink_pending",
+            "Deliveries that wait for a sink",
+            self.pending.clone(),
+        );
+        registry.register_with_unit(
+            "sink_oldest",
+            "How long ago the oldest event was received that waits for a sink; 0 when none does",
+            Unit::Seconds,
+            self.oldest.clone(),
+        );
+        registry.register(
+            "sink_state",
+            "1 for the state that a sink is in: ready, limited, penalty, broken or held",
+            self.states.clone(),
+        );
+    }
+
+    fn register_endpoints(&self, registry: &mut Registry) {
+        registry.register(
+            "endpoint_permits_used",
+            "Messages started within the window of the limit",
+            self.permits_used.clone(),
+        );
+        registry.register(
+            "endpoint_permits_limit",
+            "Messages that may start within it",
+            self.permits_limit.clone(),
+        );
+        registry.register_with_unit(
+            "endpoint_penalty",
+            "How long the far side still punishes the endpoint",
+            Unit::Seconds,
+            self.penalty.clone(),
+        );
+        registry.register(
+            "endpoint_breaker_open",
+            "1 while the breaker of the endpoint is open",
+            self.breaker.clone(),
+        );
     }
 
     pub(super) fn set(&self, facts: &Facts) {
@@ -289,7 +306,7 @@ impl Standing {
     }
 }
 
-fn signed(count: u64) -> i64 {
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

@@ -50,6 +50,13 @@ fn facts() -> Facts {
         endpoints: vec![(row, Some(limit))],
         attempts: vec![("chat".into(), "transient", 6)],
         refused: vec![("api".into(), Class::Unreadable, 9)],
+        door: DoorFact {
+            connections: 7,
+            connections_max: 4_096,
+            bodies: 1_000,
+            bodies_max: 64 << 20,
+            certificate_ends: Some(now + Duration::from_secs(3_600)),
+        },
     }
 }
 
@@ -57,6 +64,8 @@ fn facts() -> Facts {
 fn a_scrape_shows_how_everything_stands() {
     let metrics = Metrics::default();
     metrics.recorded(Duration::from_millis(3));
+    metrics.turned_away(TurnedAway::Token);
+    metrics.turned_away(TurnedAway::Token);
     metrics.commits()(Duration::from_millis(30));
     let text = metrics.write(&facts()).unwrap();
     for line in [
@@ -77,6 +86,13 @@ fn a_scrape_shows_how_everything_stands() {
         "herald_attempts_total{sink=\"chat\",outcome=\"transient\"} 6",
         "herald_refused_total{source=\"api\",class=\"unreadable\"} 9",
         "herald_record_seconds_count 1",
+        "herald_door_connections 7",
+        "herald_door_connections_max 4096",
+        "herald_door_bodies_bytes 1000",
+        "herald_door_bodies_max_bytes 67108864",
+        "herald_door_certificate_expires_seconds{key=\"server.tls.cert\"} 3600.0",
+        "herald_door_turned_away_total{reason=\"token\"} 2",
+        "herald_door_turned_away_total{reason=\"no-room\"} 0",
         "herald_journal_commit_seconds_bucket{le=\"0.0256\"} 0",
         "herald_journal_commit_seconds_bucket{le=\"0.0512\"} 1",
     ] {
@@ -92,7 +108,9 @@ fn what_is_gone_is_not_shown_any_more_and_counters_do_not_run_away() {
     let mut later = facts();
     later.sinks.clear();
     later.endpoints.clear();
+    later.door.certificate_ends = None;
     let text = metrics.write(&later).unwrap();
     assert!(!text.contains("sink_pending{") && !text.contains("dingtalk:abc"));
+    assert!(!text.contains("certificate_expires_seconds{"), "{text}");
     assert!(text.contains("herald_attempts_total{sink=\"chat\",outcome=\"transient\"} 6\n"));
 }

@@ -429,6 +429,18 @@ pub(crate) async fn a_cancelled_lane_member_never_leaves(engine: &mut dyn Engine
     assert_eq!(told(&world.claim(HOOK, 9).await), [3]);
 }
 
+pub(crate) async fn cancelling_what_stands_behind_hastens_no_head(engine: &mut dyn Engine) {
+    let mut world = World::new(engine).await;
+    let in_lane = |n| world.event(n).in_lane(7);
+    world.record((1..=3).map(in_lane).collect()).await;
+    let head = world.claim_one(HOOK).await;
+    world.again(&head, HOUR).await;
+    assert_eq!(cancel(&world, &[2]).await.suppressed, 1);
+    assert!(world.claim(HOOK, 9).await.messages.is_empty());
+    world.pass(HOUR);
+    assert_eq!(told(&world.claim(HOOK, 9).await), [1]);
+}
+
 pub(crate) async fn a_paused_sink_is_not_claimed(engine: &mut dyn Engine) {
     let mut world = World::new(engine).await;
     world.record(vec![world.event(1), world.event(2)]).await;

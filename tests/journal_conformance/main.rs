@@ -105,6 +105,9 @@ suite! {
         items_that_end_differently_leave_the_message,
         a_message_with_an_expired_member_is_none_any_more,
         a_message_that_does_not_fit_is_shortened,
+        a_message_split_in_a_lane_keeps_its_order,
+        a_lane_passes_a_whole_message,
+        a_lane_passes_who_took_it_over,
         a_message_given_back_is_no_message;
     settling:
         a_delivered_event_is_over,
@@ -162,6 +165,7 @@ suite! {
         a_replay_is_removed_only_when_it_is_over_again,
         what_waits_is_cancelled_what_is_in_flight_is_not,
         cancelling_a_head_passes_its_lane_on,
+        cancelling_what_stands_behind_hastens_no_head,
         a_cancelled_lane_member_never_leaves,
         a_paused_sink_is_not_claimed,
         what_stands_behind_a_head_is_held_with_it,

@@ -311,6 +311,84 @@ pub(crate) async fn a_message_that_does_not_fit_is_shortened(engine: &mut dyn En
     world.deliver(&third).await;
 }
 
+pub(crate) async fn a_message_split_in_a_lane_keeps_its_order(engine: &mut dyn Engine) {
+    let mut world = together(engine).await;
+    world
+        .record(vec![
+            world.wanted_twice(1, HOOK, Some(7)),
+            world.wanted_twice(2, HOOK, Some(7)),
+        ])
+        .await;
+    let both = world.claim_one(HOOK).await;
+    world.journal().shorten(both.attempt, 1).await.unwrap();
+    world.conserves().await;
+    assert!(
+        world.claim(HOOK, 9).await.messages.is_empty(),
+        "the one that had no room waits for the end of the first"
+    );
+    let mut first = both.clone();
+    first.items.truncate(1);
+    world.deliver(&first).await;
+    world.restart().await;
+    let second = world.claim_one(HOOK).await;
+    assert_eq!(second.items[0].number, both.items[1].number);
+    assert!(
+        world.claim(HOOK, 9).await.messages.is_empty(),
+        "the next event waits for both"
+    );
+    world.deliver(&second).await;
+    assert_eq!(members(&world.claim_one(HOOK).await), [2, 2]);
+}
+
+async fn patient_together(engine: &mut dyn Engine) -> World<'_> {
+    let mut world = together(engine).await;
+    world.policies[HOOK] = Arc::new(Policy {
+        together: true,
+        lane_patience: 30 * SECOND,
+        ..Policy::default()
+    });
+    let wanted = |n| world.wanted_twice(n, HOOK, Some(7));
+    world.record(vec![wanted(1), wanted(2)]).await;
+    world
+}
+
+/// How each delivery of the first event stands, once a lane that waited for it goes on.
+async fn passed(world: &mut World<'_>, first: &Claimed) -> Vec<(DeliveryState, bool)> {
+    assert!(world.claim(HOOK, 9).await.messages.is_empty());
+    world.pass(30 * SECOND);
+    world.restart().await;
+    assert_eq!(members(&world.claim_one(HOOK).await), [2, 2]);
+    world.conserves().await;
+    let mut stands = Vec::new();
+    for item in &first.items {
+        let row = world.journal().delivery(item.id).await.unwrap().unwrap();
+        stands.push((row.state, row.late));
+    }
+    stands
+}
+
+pub(crate) async fn a_lane_passes_a_whole_message(engine: &mut dyn Engine) {
+    let mut world = patient_together(engine).await;
+    let first = world.claim_one(HOOK).await;
+    world.again(&first, HOUR).await;
+    let late = (DeliveryState::Pending, true);
+    assert_eq!(passed(&mut world, &first).await, [late, late]);
+}
+
+pub(crate) async fn a_lane_passes_who_took_it_over(engine: &mut dyn Engine) {
+    let mut world = patient_together(engine).await;
+    let first = world.claim_one(HOOK).await;
+    let busy = Outcome::transient("busy");
+    let each = [
+        (ok(), Next::Delivered),
+        (busy, Next::Again(world.now + HOUR)),
+    ];
+    world.settle_each(&first, &each).await;
+    let stands = passed(&mut world, &first).await;
+    assert_eq!(stands[0], (DeliveryState::Delivered, false));
+    assert_eq!(stands[1], (DeliveryState::Pending, true));
+}
+
 pub(crate) async fn a_message_given_back_is_no_message(engine: &mut dyn Engine) {
     let mut world = digests(engine).await;
     world

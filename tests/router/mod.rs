@@ -39,7 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bounds of connections that nothing here runs into.
 pub const BOUNDS: door::Bounds = door::Bounds {
-    connections_max: 100,
     header_max: 16_384,
     header_timeout: PATIENCE,
     idle_timeout: PATIENCE,
@@ -50,6 +49,8 @@ pub struct Router {
     pub journal: Arc<MemoryJournal>,
     /// What all bodies may take.
     pub room: api::Room,
+    /// Where its connections stand.
+    pub places: door::Places,
 }
 
 impl Router {
@@ -60,6 +61,20 @@ impl Router {
 
     /// The same with these bounds of connections, and this many bytes for all bodies.
     pub async fn bounded(body_timeout: Duration, bounds: door::Bounds, bodies_max: u64) -> Self {
+        Self::with(body_timeout, bounds, bodies_max, 100).await
+    }
+
+    /// With this many places for connections.
+    pub async fn crowded(bounds: door::Bounds, connections_max: usize) -> Self {
+        Self::with(PATIENCE, bounds, 64 << 20, connections_max).await
+    }
+
+    async fn with(
+        body_timeout: Duration,
+        bounds: door::Bounds,
+        bodies_max: u64,
+        connections_max: usize,
+    ) -> Self {
         let journal = Arc::new(MemoryJournal::new());
         let rules = Rules {
             since: Timestamp::UNIX_EPOCH,
@@ -92,6 +107,8 @@ impl Router {
             ..Access::default()
         };
         let room = api::Room::new(bodies_max);
+        let places = door::Places::new(connections_max);
+        let metrics = Arc::new(Metrics::default());
         let state = State {
             pipeline: Pipeline::new(
                 Arc::clone(&journal) as Arc<dyn Journal>,
@@ -101,10 +118,13 @@ impl Router {
             journal: Arc::clone(&journal) as Arc<dyn Journal>,
             current,
             access: Arc::new(ArcSwap::from_pointee(access)),
+            sessions: Arc::default(),
             room: room.clone(),
+            places: places.clone(),
+            certificate: None,
             reload: tokio::sync::mpsc::channel(1).0,
             attempts: Arc::default(),
-            metrics: Arc::new(Metrics::default()),
+            metrics: Arc::clone(&metrics),
             journal_file: PathBuf::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -115,12 +135,20 @@ impl Router {
             stop: never.clone(),
             cut: never,
         };
-        let routes = api::router(state);
-        tokio::spawn(door::serve(listener, None, routes, bounds, stopping));
+        let door = door::Door {
+            tls: None,
+            routes: api::router(state),
+            bounds,
+            places: places.clone(),
+            metrics,
+            stopping,
+        };
+        tokio::spawn(door::serve(listener, door));
         Self {
             address,
             journal,
             room,
+            places,
         }
     }
 
@@ -160,6 +188,8 @@ pub struct Answer {
     pub status: u16,
     pub head: String,
     pub body: Value,
+    /// The body as text.
+    pub text: String,
 }
 
 impl Answer {
@@ -236,6 +266,7 @@ impl Connection {
             status,
             head,
             body: Value::Null,
+            text: String::new(),
         };
         let length: usize = answer
             .header("content-length")
@@ -247,6 +278,7 @@ impl Connection {
         }
         let body: Vec<u8> = self.read.drain(..length).collect();
         answer.body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        answer.text = String::from_utf8(body).unwrap();
         answer
     }
 

@@ -1,150 +1,112 @@
-//! What must be true, kept apart from the journal: the plain bookkeeping of everything that was
-//! asked and answered, and the invariants over it. Ids are those of ARCHITECTURE.md.
+//! The world of one story, shared by everybody in it: its time, its dice, who lives, what was told,
+//! and the books in which everything is kept apart from the journal.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use herald::journal::{AttemptNo, Claimed, DeliveryRow, Planned, SettledItem, Totals};
-use herald_model::{DeliveryId, DeliveryState, MessageId, Notification, Outcome, Phase, Signal};
+use herald::journal::memory::MemoryJournal;
+use herald::journal::{AttemptNo, Error, Settlement, Totals};
+use herald_model::{DeliveryState, Notification, Signal};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use crate::book::Book;
+use crate::dice::Dice;
+use crate::keys::Keys;
 use crate::planted::Bug;
 use crate::receiver::SINKS;
+use crate::ways::Ways;
 
-/// Messages that the shared robot takes in a window of [`PER`], of which one is kept for WARN.
-pub(crate) const MESSAGES: u32 = 4;
-pub(crate) const RESERVE: u32 = 1;
-/// Milliseconds.
-pub(crate) const PER: i64 = 10_000;
-/// Milliseconds for which an ordered lane waits for its head.
-pub(crate) const PATIENCE: i64 = 30_000;
+/// What must be true is; or what is not, beginning with the invariant's id in ARCHITECTURE.md.
+pub(crate) type Held = Result<(), String>;
 
-/// Numbers from a seed (SplitMix64, Steele et al. 2014).
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn below(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides.max(1)
-    }
-
-    pub(crate) fn one_in(&mut self, sides: u64) -> bool {
-        self.below(sides) == 0
-    }
+pub(crate) fn holds(is_so: bool, else_what: impl FnOnce() -> String) -> Held {
+    if is_so { Ok(()) } else { Err(else_what()) }
 }
 
-/// One delivery, as it was planned and what was seen of it since.
-pub(crate) struct Known {
-    pub(crate) sink: usize,
-    pub(crate) lane: Option<u64>,
-    pub(crate) charged: u32,
-    pub(crate) charged_since_replay: u32,
-    pub(crate) claims: u32,
-    /// Replayed, or once in a message with others: its lane is its own affair from then on.
-    pub(crate) out_of_lane: bool,
-    pub(crate) accepted: bool,
-    first_claim: Option<Timestamp>,
+/// A verb of the journal that a full disk refuses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Verb {
+    Record,
+    Claim,
+    Save,
+    Settle,
 }
 
-/// An attempt that was claimed and not ended.
-pub(crate) struct Open {
-    pub(crate) epoch: u32,
-    pub(crate) message: MessageId,
-    endpoint: Option<String>,
-    pub(crate) items: Vec<i64>,
-    lanes: Vec<(usize, u64)>,
-}
-
-/// What a receiver saw under one key.
-struct Key {
-    members: Vec<DeliveryId>,
-    text: String,
-    may_have_arrived: bool,
-    in_attempt: bool,
-}
-
-/// An endpoint, counted from outside.
-#[derive(Default)]
-struct Way {
-    permits: Vec<i64>,
-    arrivals: Vec<i64>,
-    in_flight: u32,
-    /// A fault or a penalty since the last success: fewer may start than the limit says.
-    cloudy: bool,
-    penalty_until: i64,
-}
+/// When a story begins, in milliseconds since 1970.
+const BEGIN: i64 = 1_800_000_000_000;
 
 pub(crate) struct Model {
+    /// Milliseconds since the beginning.
     pub(crate) now: i64,
     pub(crate) dice: Dice,
     pub(crate) bug: Option<Bug>,
+    /// Whether the story is told, or only looked at.
+    aloud: bool,
     pub(crate) trace: Vec<String>,
     pub(crate) broken: Option<String>,
     pub(crate) steps: u64,
+    /// Rises with everything that happens.
+    pub(crate) moves: u64,
     pub(crate) healed: bool,
     pub(crate) epoch: u32,
     pub(crate) dead: bool,
     /// Dead processes of which attempts live on.
     pub(crate) zombies: Vec<u32>,
     pub(crate) crash_at: Option<u64>,
-    pub(crate) next_event: u128,
-    pub(crate) known: BTreeMap<i64, Known>,
-    pub(crate) numbers: HashMap<DeliveryId, i64>,
-    pub(crate) open: BTreeMap<AttemptNo, Open>,
-    /// Every claim ever made: its items, for what a dead process says of them.
-    pub(crate) past: BTreeMap<AttemptNo, (u32, Vec<i64>)>,
-    keys: HashMap<MessageId, Key>,
-    ways: BTreeMap<String, Way>,
+    /// Until when each [`Verb`] is refused.
+    pub(crate) refused_until: [i64; 4],
+    pub(crate) book: Book,
+    pub(crate) ways: Ways,
+    keys: Keys,
+    /// Sinks that are held back.
+    pub(crate) held: [bool; SINKS.len()],
     /// Of the last messages of several, by sink.
-    pub(crate) last_shared: BTreeMap<usize, MessageId>,
+    pub(crate) last_shared: [Option<herald_model::MessageId>; SINKS.len()],
     /// When something happens by itself.
-    pub(crate) alarms: Vec<i64>,
+    pub(crate) alarms: BTreeSet<i64>,
     /// The last event's id.
     pub(crate) last_event: u128,
+    /// What the sender calls the event that it brings at the moment.
+    pub(crate) bringing: u32,
 }
 
 /// The model, shared by everybody in the story.
 #[derive(Clone)]
 pub(crate) struct World {
     model: Arc<Mutex<Model>>,
-    /// Time went on.
-    pub(crate) turned: Arc<Notify>,
     /// The process died.
     pub(crate) died: Arc<Notify>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(seed: u64, bug: Option<Bug>, aloud: bool) -> Self {
         let model = Model {
             now: 0,
             dice: Dice(seed),
             bug,
+            aloud,
             trace: Vec::new(),
             broken: None,
             steps: 0,
+            moves: 0,
             healed: false,
             epoch: 0,
             dead: false,
             zombies: Vec::new(),
             crash_at: None,
-            next_event: 0,
-            known: BTreeMap::new(),
-            numbers: HashMap::new(),
-            open: BTreeMap::new(),
-            past: BTreeMap::new(),
-            keys: HashMap::new(),
-            ways: BTreeMap::new(),
-            last_shared: BTreeMap::new(),
-            alarms: Vec::new(),
+            refused_until: [0; 4],
+            book: Book::default(),
+            ways: Ways::default(),
+            keys: Keys::default(),
+            held: [false; SINKS.len()],
+            last_shared: [None; SINKS.len()],
+            alarms: BTreeSet::new(),
             last_event: 0,
+            bringing: 0,
         };
         Self {
             model: Arc::new(Mutex::new(model)),
-            turned: Arc::default(),
             died: Arc::default(),
         }
     }
@@ -160,285 +122,141 @@ impl World {
 
 impl Model {
     pub(crate) fn time(&self) -> Timestamp {
-        Timestamp::from_millisecond(1_800_000_000_000 + self.now).unwrap()
+        Timestamp::from_millisecond(BEGIN + self.now).unwrap()
     }
 
-    pub(crate) fn say(&mut self, what: &str) {
-        let line = format!("{:>9} ms  {what}", self.now);
-        self.trace.push(line);
+    /// Milliseconds of the story at a time, or just after it.
+    pub(crate) fn millis(at: Timestamp) -> i64 {
+        let nanos = at.as_nanosecond() - i128::from(BEGIN) * 1_000_000;
+        i64::try_from((nanos + 999_999).div_euclid(1_000_000)).unwrap()
+    }
+
+    pub(crate) fn say<T: AsRef<str>>(&mut self, what: impl FnOnce() -> T) {
+        self.moves += 1;
+        if self.aloud {
+            let line = format!("{:>9} ms  {}", self.now, what().as_ref());
+            self.trace.push(line);
+        }
     }
 
     /// Notes the first thing that does not hold.
-    pub(crate) fn holds(&mut self, holds: bool, what: impl FnOnce() -> String) {
-        if !holds && self.broken.is_none() {
-            let what = what();
-            self.say(&format!("BROKEN {what}"));
+    pub(crate) fn note(&mut self, held: Held) {
+        if let (Err(what), None) = (held, &self.broken) {
+            self.say(|| format!("BROKEN {what}"));
             self.broken = Some(what);
         }
     }
 
-    pub(crate) fn planned(&mut self, planned: &[Planned]) {
-        for one in planned {
-            let number = i64::try_from(self.known.len()).unwrap() + 1;
-            let known = Known {
-                sink: usize::try_from(one.sink.0 - 1).unwrap(),
-                lane: one.lane,
-                charged: 0,
-                charged_since_replay: 0,
-                claims: 0,
-                out_of_lane: false,
-                accepted: false,
-                first_claim: None,
-            };
-            self.known.insert(number, known);
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// What the journal answers to a verb while its disk is full.
+    pub(crate) fn refuses(&mut self, verb: Verb) -> Result<(), Error> {
+        if self.refused_until[verb as usize] <= self.now {
+            return Ok(());
+        }
+        self.say(|| format!("{verb:?} is refused: the disk is full").to_lowercase());
+        Err(Error::Full)
+    }
+
+    /// Looks what its lanes passed.
+    pub(crate) fn look_for_late(&mut self, journal: &MemoryJournal) {
+        let now = self.time();
+        let (mut held, mut any) = (Ok(()), false);
+        let book = &mut self.book;
+        journal.glance(|seen| {
+            if seen.late && held.is_ok() {
+                any = true;
+                held = book.is_late(seen.number, now);
+            }
+        });
+        self.note(held);
+        if any {
+            self.say(|| "one is late");
         }
     }
 
-    /// D3, D2, D4 over all rows.
-    pub(crate) fn check_rows(&mut self, totals: Totals, rows: &[DeliveryRow]) {
-        let count = |state| rows.iter().filter(|row| row.state == state).count() as u64;
+    /// Looks whether the journal holds what it should.
+    pub(crate) fn look(&mut self, journal: &MemoryJournal, totals: Totals) {
+        let counted_at_claim = self.has(Bug::CountedAtClaim);
+        let (mut held, mut rows) = (Ok(()), 0);
+        let mut by_state = [0; 4];
+        let book = &self.book;
+        journal.glance(|seen| {
+            rows += 1;
+            by_state[match seen.state {
+                DeliveryState::Pending => 0,
+                DeliveryState::Delivered => 1,
+                DeliveryState::Dead => 2,
+                DeliveryState::Suppressed => 3,
+            }] += 1;
+            if held.is_ok() {
+                let mut charged = seen.charged;
+                if counted_at_claim {
+                    let claims = book.claims(seen.number);
+                    charged = charged.max(claims);
+                }
+                held = book.check(seen.number, seen.state, charged);
+            }
+        });
+        let (kept, removed) = book.counts();
+        let [pending, delivered, dead, suppressed] = by_state;
         let counted = Totals {
             events: totals.events,
-            planned: self.known.len() as u64,
-            delivered: count(DeliveryState::Delivered),
-            dead: count(DeliveryState::Dead),
-            suppressed: count(DeliveryState::Suppressed),
-            pending: count(DeliveryState::Pending),
-            removed: (self.known.len() - rows.len()) as u64,
+            planned: kept + removed,
+            delivered,
+            dead,
+            suppressed,
+            pending,
+            removed,
         };
-        self.holds(totals == counted && totals.are_conserved(), || {
-            format!("D3 the journal says {totals:?}, counted are {counted:?}")
-        });
-        let time = self.time();
-        for row in rows {
-            let number = row.number.0;
-            let Some(known) = self.known.get(&number) else {
-                self.holds(false, || format!("D3 delivery {number} was never planned"));
-                return;
-            };
-            let (accepted, charged, first) = (known.accepted, known.charged, known.first_claim);
-            self.holds(row.state != DeliveryState::Delivered || accepted, || {
-                format!("D2 delivery {number} is delivered, and no sink accepted it")
-            });
-            self.holds(row.charged == charged, || {
-                let says = row.charged;
-                format!("D4 delivery {number} has {says} attempts, and {charged} were settled")
-            });
-            let waited = first.map_or(-1, |first| time.duration_since(first).as_millis());
-            self.holds(!row.late || waited >= i128::from(PATIENCE), || {
-                format!("D8 delivery {number} was passed by its lane after {waited} ms")
-            });
-        }
-    }
-
-    /// D6, D8, D4 of a new claim.
-    pub(crate) fn claimed(&mut self, epoch: u32, claimed: &Claimed, rows: &[DeliveryRow]) {
-        let time = self.time();
-        let items: Vec<i64> = claimed.items.iter().map(|item| item.number.0).collect();
-        let row = |number: i64| rows.iter().find(|row| row.number.0 == number);
-        let mut lanes = Vec::new();
-        let shared = items.len() > 1;
-        let sink = usize::try_from(claimed.sink.0 - 1).unwrap();
-        for item in &claimed.items {
-            let number = item.number.0;
-            self.numbers.insert(item.id, number);
-            let twice = self.open.values().any(|open| open.items.contains(&number));
-            self.holds(!twice, || format!("D6 two hold delivery {number}"));
-            let Some(known) = self.known.get_mut(&number) else {
-                continue;
-            };
-            known.out_of_lane |= shared;
-            known.claims += 1;
-            known.first_claim.get_or_insert(time);
-            let (lane, out) = (known.lane, known.out_of_lane);
-            let (charged, says) = (known.charged_since_replay, item.charged);
-            self.holds(says == charged, || {
-                format!("D4 delivery {number} is claimed with {says} attempts, not {charged}")
-            });
-            let Some(lane) = lane else { continue };
-            if out || row(number).is_none_or(|row| row.late) {
-                continue;
-            }
-            let held = self
-                .open
-                .values()
-                .any(|open| open.lanes.contains(&(sink, lane)));
-            self.holds(!held, || {
-                format!("D6 two hold the lane of delivery {number}")
-            });
-            lanes.push((sink, lane));
-            let earlier = self.known.range(..number).find(|(other, known)| {
-                known.sink == sink
-                    && known.lane == Some(lane)
-                    && !known.out_of_lane
-                    && row(**other)
-                        .is_some_and(|row| row.state == DeliveryState::Pending && !row.late)
-            });
-            let earlier = earlier.map(|(other, _)| *other);
-            self.holds(earlier.is_none(), || {
-                format!("D8 delivery {number} goes before {earlier:?} of its lane")
-            });
-        }
-        let endpoint = claimed.endpoint.as_ref().map(ToString::to_string);
-        if let Some(name) = &endpoint {
-            let now = self.now;
-            let way = self.ways.entry(name.clone()).or_default();
-            way.permits.push(now);
-            way.in_flight += 1;
-        }
-        let digest = if shared { " digest or together" } else { "" };
-        let frozen = if claimed.frozen.is_some() {
-            " frozen"
-        } else {
-            ""
-        };
-        self.say(&format!(
-            "p{epoch} claims {:?} of {}{digest}{frozen}: {items:?}",
-            claimed.attempt.0, SINKS[sink]
-        ));
-        self.past.insert(claimed.attempt, (epoch, items.clone()));
-        self.open.insert(
-            claimed.attempt,
-            Open {
-                epoch,
-                message: claimed.message,
-                endpoint,
-                items,
-                lanes,
-            },
+        let conserved = holds(
+            rows == kept && totals == counted && totals.are_conserved(),
+            || format!("D3 the journal says {totals:?}, {rows} kept; counted are {counted:?}"),
         );
+        self.note(held);
+        self.note(conserved);
     }
 
-    /// D9: of the sinks that were asked for, nothing waits for a permit that is there.
-    pub(crate) fn check_permits(&mut self, asked: &[usize], rows: &[DeliveryRow]) {
-        let now = self.now;
-        for (name, way) in &self.ways {
-            let inside = way.permits.iter().filter(|at| **at + PER > now).count();
-            let free = !way.cloudy
-                && way.penalty_until <= now
-                && way.in_flight == 0
-                && inside < (MESSAGES - RESERVE) as usize;
-            if !free || !name.contains("robot") {
-                continue;
-            }
-            let waits = rows.iter().find(|row| {
-                row.phase == Some(Phase::Limited)
-                    && asked
-                        .iter()
-                        .any(|sink| *sink < 2 && SINKS[*sink] == &*row.sink)
-            });
-            if let Some(row) = waits {
-                let number = row.number.0;
-                let what =
-                    format!("D9 wasted: delivery {number} waits, and only {inside} have started");
-                self.holds(false, || what);
-                return;
-            }
-        }
-    }
-
-    /// D5 and D9, as the far side sees it.
+    /// A far side gets something.
     pub(crate) fn received(&mut self, notification: &Notification) {
-        let message = notification.message;
-        let members: Vec<DeliveryId> = notification
-            .items
-            .iter()
-            .map(|item| item.delivery)
-            .collect();
-        let text = format!("{:?}", notification.rendered);
-        let key = self.keys.entry(message).or_insert_with(|| Key {
-            members: members.clone(),
-            text: text.clone(),
-            may_have_arrived: false,
-            in_attempt: true,
-        });
-        let same_members = key.members == members;
-        let same_text = !key.may_have_arrived || key.text == text;
-        key.in_attempt = true;
-        key.text = text;
-        self.holds(same_members, || {
-            format!("D5 members: {message} came with others than before")
-        });
-        self.holds(same_text, || {
-            format!("D5 text: {message} came with another text after an unknown")
-        });
-        let Some(endpoint) = &notification.endpoint else {
-            return;
-        };
-        let (name, now) = (endpoint.to_string(), self.now);
-        let way = self.ways.entry(name.clone()).or_default();
-        way.arrivals.push(now);
-        let inside = way.arrivals.iter().filter(|at| **at + PER > now).count();
-        self.holds(
-            !name.contains("robot") || inside <= MESSAGES as usize,
-            || format!("D9 too many: {inside} messages within {PER} ms at {name}"),
-        );
-    }
-
-    pub(crate) fn accepted(&mut self, notification: &Notification, index: usize) {
-        let number = self.numbers.get(&notification.items[index].delivery);
-        if let Some(known) = number.and_then(|number| self.known.get_mut(number)) {
-            known.accepted = true;
+        let (message, items) = (notification.message, notification.items.len());
+        let claimed = self.book.may_be_sent(message, items, &self.zombies);
+        self.note(claimed);
+        let same = self.keys.received(notification);
+        self.note(same);
+        if let Some(endpoint) = &notification.endpoint {
+            let now = self.time().as_millisecond();
+            let few = self.ways.arrived(endpoint, now);
+            self.note(few);
         }
     }
 
     /// A settlement took effect.
-    pub(crate) fn settled(
-        &mut self,
-        epoch: u32,
-        attempt: AttemptNo,
-        items: &[SettledItem],
-        signal: &Signal,
-    ) {
-        let Some(open) = self.open.remove(&attempt) else {
-            self.holds(false, || {
-                format!("D6 attempt {} was settled, and nobody holds it", attempt.0)
-            });
-            return;
+    pub(crate) fn settled(&mut self, epoch: u32, attempt: AttemptNo, settlement: &Settlement) {
+        let (items, signal) = (&settlement.items, &settlement.signal);
+        let ended = settlement.ended;
+        let open = match self.book.settled(epoch, attempt, items, ended) {
+            Ok(open) => open,
+            Err(what) => return self.note(Err(what)),
         };
-        self.holds(open.epoch == epoch && self.epoch == epoch, || {
-            format!("D6 attempt {} was settled by a dead process", attempt.0)
-        });
-        for item in items {
-            if let Some(known) = self.known.get_mut(&item.delivery.0)
-                && item.outcome.is_charged()
-            {
-                known.charged += 1;
-                known.charged_since_replay += 1;
-            }
+        self.keys.ended(open.message, Book::any_unknown(items));
+        if let Some(permit) = &open.permit {
+            self.ways
+                .ended(permit, items, signal, ended.as_millisecond());
         }
-        if let Some(key) = self.keys.get_mut(&open.message) {
-            let unknown = |item: &SettledItem| matches!(item.outcome, Outcome::Unknown { .. });
-            key.may_have_arrived |= key.in_attempt && items.iter().any(unknown);
-            key.in_attempt = false;
-        }
-        let now = self.now;
-        if let Some(way) = open.endpoint.and_then(|name| self.ways.get_mut(&name)) {
-            way.in_flight = way.in_flight.saturating_sub(1);
-            let any = |is: fn(&Outcome) -> bool| items.iter().any(|item| is(&item.outcome));
-            if any(|one| matches!(one, Outcome::Delivered { .. } | Outcome::Permanent { .. })) {
-                way.cloudy = false;
-            } else if any(|one| matches!(one, Outcome::SinkFault { .. })) {
-                way.cloudy = true;
-            }
-            if let Signal::Penalty(wait) = signal {
-                way.cloudy = true;
-                let until = now + i64::try_from(wait.as_millis()).unwrap();
-                way.penalty_until = way.penalty_until.max(until);
-            }
+        if *signal == Signal::Hold {
+            self.held[open.sink] = true;
         }
     }
 
     /// The process died, with everything that was open.
     pub(crate) fn crashed(&mut self) {
-        for open in std::mem::take(&mut self.open).into_values() {
-            if let Some(key) = self.keys.get_mut(&open.message) {
-                key.may_have_arrived |= key.in_attempt;
-                key.in_attempt = false;
-            }
+        let now = self.time();
+        for open in self.book.crashed(now) {
+            self.keys.ended(open.message, true);
         }
-        for way in self.ways.values_mut() {
-            way.in_flight = 0;
-        }
+        self.ways.crashed();
     }
 }

@@ -23,4 +23,28 @@ pub(crate) enum Bug {
     KeyReused,
     /// A text that may have arrived is not sent again but made again.
     RenderedAnew,
+    /// INFO takes the permits that are kept for WARN.
+    ReserveForgotten,
+    /// A sink uses only the first of its endpoints.
+    OneWayOnly,
+    /// What the far side says about a pause is not written down.
+    PenaltyForgotten,
+    /// The body of a message that may have arrived is made in the form of the day.
+    FormForgotten,
+    /// What a message had no room for is settled with it.
+    SplitLost,
+    /// Of a message of several only the first keeps its lane.
+    LaneOfSeveralReleased,
+    /// A retry comes as soon as it can.
+    WaitForgotten,
+    /// What a full disk refused is answered as accepted.
+    RefusedIsAnswered,
+    /// A claim that a full disk refused is sent all the same.
+    RefusedIsSent,
+    /// What retention removes is forgotten.
+    RemovedUncounted,
+    /// Under pressure, what is urgent gives way.
+    UrgentGivesWay,
+    /// A sweep forgets by what a repeat is recognised.
+    RepeatForgotten,
 }

@@ -4,25 +4,44 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_model::{EndpointId, Markup, Notification, Outcome, Outcomes, Progress, Signal, Sink};
+use herald_model::{
+    EndpointId, Item, Markup, MessageId, Notification, Outcome, Outcomes, Progress, Rendered,
+    Signal, Sink,
+};
 use jiff::SignedDuration;
 
 use crate::model::World;
 
-/// The ways out, in the order of their integers: two on one robot, the first with digests; two
-/// that keep order, the second with messages of several.
+/// The ways out, in the order of their integers: two that share a robot, the first with another
+/// robot besides and with digests; two that keep order, the first with bodies in a form, the second
+/// with messages of several.
 pub(crate) const SINKS: [&str; 4] = ["chat", "mail", "hook", "queue"];
 
 /// Milliseconds after which a sink gives up by itself.
 const LIMIT: i64 = 20_000;
 
+/// Milliseconds after which a sink that does not is cut off.
+const CUT: i64 = LIMIT + 5_000;
+
 pub(crate) struct FarSide {
     pub(crate) world: World,
     pub(crate) place: usize,
+    /// Deliveries that one message has room for.
+    pub(crate) room: usize,
+    /// How it makes its bodies today, where it sends nothing else.
+    pub(crate) form: Option<&'static str>,
 }
 
-pub(crate) fn endpoint(place: usize) -> EndpointId {
-    EndpointId::new("test", if place < 2 { "robot" } else { SINKS[place] })
+pub(crate) fn endpoints(place: usize) -> Vec<EndpointId> {
+    let names: &[&str] = match place {
+        0 => &["robot", "spare"],
+        1 => &["robot"],
+        other => &SINKS[other..=other],
+    };
+    names
+        .iter()
+        .map(|name| EndpointId::new("test", name))
+        .collect()
 }
 
 impl FarSide {
@@ -31,26 +50,19 @@ impl FarSide {
     }
 
     async fn pass(&self, millis: i64) {
-        let until = {
+        {
             let mut model = self.world.lock();
             let until = model.now + millis;
-            model.alarms.push(until);
-            until
-        };
-        loop {
-            let turned = self.world.turned.notified();
-            if self.world.lock().now >= until {
-                return;
-            }
-            turned.await;
+            model.alarms.insert(until);
         }
+        tokio::time::sleep(Duration::from_millis(millis.unsigned_abs())).await;
     }
 
     /// The far side takes it, whatever it says then.
     fn accept(&self, notification: &Notification) {
         let mut model = self.world.lock();
-        for index in 0..notification.items.len() {
-            model.accepted(notification, index);
+        for item in &notification.items {
+            model.book.accepted(item.delivery);
         }
     }
 
@@ -73,11 +85,11 @@ impl FarSide {
             }
             .into(),
             5 => {
-                let each = (0..notification.items.len()).map(|index| match self.roll(4) {
+                let each = notification.items.iter().map(|item| match self.roll(4) {
                     0 => Outcome::transient("450 not this one"),
                     1 => Outcome::permanent("550 never this one"),
                     _ => {
-                        self.world.lock().accepted(notification, index);
+                        self.world.lock().book.accepted(item.delivery);
                         Outcome::delivered("250 this one")
                     }
                 });
@@ -97,6 +109,11 @@ impl FarSide {
                 // It hangs, and took it or not.
                 if self.roll(2) == 0 {
                     self.accept(notification);
+                }
+                if self.roll(4) == 0 {
+                    let until = self.world.lock().now + CUT;
+                    self.world.lock().alarms.insert(until);
+                    std::future::pending::<()>().await;
                 }
                 self.pass(LIMIT).await;
                 Outcome::unknown("hang: no answer in time").into()
@@ -129,39 +146,62 @@ impl FarSide {
 #[async_trait]
 impl Sink for FarSide {
     fn endpoint(&self) -> EndpointId {
-        endpoint(self.place)
+        endpoints(self.place).swap_remove(0)
+    }
+
+    fn endpoints(&self) -> Vec<EndpointId> {
+        endpoints(self.place)
     }
 
     fn markup(&self) -> Markup {
         Markup::Plain
     }
 
+    fn form(&self) -> Option<&'static str> {
+        self.form
+    }
+
+    fn body(&self, message: MessageId, items: &[Item]) -> Option<String> {
+        match self.form {
+            Some(form) => self.body_in(form, message, items),
+            // As many lines as there are deliveries in it.
+            None => Some("one\n".repeat(items.len())),
+        }
+    }
+
+    fn body_in(&self, form: &str, _: MessageId, items: &[Item]) -> Option<String> {
+        Some(format!("{} in {form}", items[0].event.id))
+    }
+
+    fn fits(&self, _: MessageId, rendered: &Rendered) -> bool {
+        let body = rendered.body.as_deref().unwrap_or_default();
+        body.lines().count() <= self.room
+    }
+
     async fn deliver(&self, notification: &Notification, progress: &Progress<'_>) -> Outcomes {
+        let name = SINKS[self.place];
         {
             let mut model = self.world.lock();
             model.received(notification);
             let (message, items) = (notification.message, notification.items.len());
-            model.say(&format!("{} gets {message} of {items}", SINKS[self.place]));
+            model.say(|| format!("{name} gets {message} of {items}"));
         }
         let outcomes = self.act(notification, progress).await;
-        let said: Vec<Outcome> = (0..notification.items.len())
-            .map(|index| outcomes.of(index))
-            .collect();
-        let said: Vec<&str> = said.iter().map(Outcome::as_str).collect();
-        let signal = match &outcomes.signal {
-            Signal::None => String::new(),
-            signal => format!(" {signal:?}").to_lowercase(),
-        };
-        let reason = outcomes.of(0).reason().to_owned();
-        self.world.lock().say(&format!(
-            "{} says {said:?} {reason}{signal}",
-            SINKS[self.place]
-        ));
+        self.world.lock().say(|| {
+            let said: Vec<Outcome> = (0..notification.items.len())
+                .map(|index| outcomes.of(index))
+                .collect();
+            let said: Vec<&str> = said.iter().map(Outcome::as_str).collect();
+            let signal = match &outcomes.signal {
+                Signal::None => String::new(),
+                signal => format!(" {signal:?}").to_lowercase(),
+            };
+            format!("{name} says {said:?} {}{signal}", outcomes.of(0).reason())
+        });
         outcomes
     }
 
-    /// Real time, which hardly passes here: the sink ends by itself, on the made-up clock.
     fn time_limit(&self) -> Duration {
-        Duration::from_secs(3_600)
+        Duration::from_millis(LIMIT.unsigned_abs())
     }
 }

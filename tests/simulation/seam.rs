@@ -1,24 +1,30 @@
-//! The seam between Herald and its journal: every verb passes here. Here processes die, here is
-//! looked whether everything holds, and here bugs are planted; the journal behind it is the real one.
+//! The seam between Herald and its journal: every verb passes here. Here processes die and disks are
+//! full, here is looked whether everything holds, and here bugs are planted; the journal behind it
+//! is the real one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use herald::journal::memory::MemoryJournal;
 use herald::journal::{
-    AttemptNo, Bounds, Cancel, Cancelled, ClaimRequest, Claims, DeliveryFilter, DeliveryRow,
-    EndpointRow, Entry, Error, EventFilter, EventNo, EventRow, Expire, Expired, Generation,
-    GenerationNo, GenerationRow, Hand, Hands, Journal, Learned, Limit, Look, Next, OperationFilter,
-    OperationRow, Page, Pause, Paused, Recorded, Refusals, RefusedFilter, RefusedNo, RefusedRow,
-    Replay, Rules, Saved, Settled, SettledItem, Settlement, SinkRow, Size, Sweep, Swept, Totals,
+    AttemptNo, Bounds, Cancel, ClaimRequest, Claimed, Claims, Entry, Error, Generation, Hands,
+    Journal, Learned, Limit, Look, Next, Pressure, Recorded, Rules, Saved, Settled, SettledItem,
+    Settlement, Size, Sweep, Swept,
 };
-use herald_model::{DeliveryId, EventId, Outcome, Phase, Signal};
+use herald_model::event::Level;
+use herald_model::{EventId, Outcome, Phase, Signal};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::model::World;
+use crate::book::{Asked, place};
+use crate::model::{Model, Verb, World};
 use crate::planted::Bug;
+use crate::receiver::SINKS;
+
+/// The subscriptions, in the order of their integers.
+pub(crate) const SUBSCRIPTIONS: [&str; 2] = ["all", "more"];
 
 /// The journal as one worker of one process sees it.
 pub(crate) struct Seam {
@@ -30,12 +36,8 @@ pub(crate) struct Seam {
 }
 
 impl Seam {
-    fn bug(&self) -> Option<Bug> {
-        self.world.lock().bug
-    }
-
     fn has(&self, bug: Bug) -> bool {
-        self.bug() == Some(bug)
+        self.world.lock().has(bug)
     }
 
     /// A step begins or is over: here the process may die. What a dead process asked for is never
@@ -44,20 +46,9 @@ impl Seam {
         let goes_on = {
             let mut model = self.world.lock();
             model.steps += 1;
+            model.moves += 1;
             if !model.dead && model.epoch == self.epoch && model.crash_at == Some(model.steps) {
-                model.dead = true;
-                model.crash_at = None;
-                let zombie = model.dice.one_in(2) && model.bug != Some(Bug::LeaseNeverExpires);
-                if zombie {
-                    model.zombies.push(self.epoch);
-                }
-                let word = if zombie {
-                    ", its attempts live on: a zombie"
-                } else {
-                    ""
-                };
-                model.say(&format!("crash of p{}{word}", self.epoch));
-                self.world.died.notify_one();
+                self.die(&mut model);
                 false
             } else if model.dead || model.epoch != self.epoch {
                 ends_an_attempt && model.zombies.contains(&self.epoch)
@@ -70,90 +61,158 @@ impl Seam {
         }
     }
 
-    pub(crate) async fn rows(&self) -> Vec<DeliveryRow> {
-        let filter = DeliveryFilter {
-            limit: herald::journal::PAGE_MAX,
-            ..DeliveryFilter::default()
+    fn die(&self, model: &mut Model) {
+        model.dead = true;
+        model.crash_at = None;
+        let is_zombie = model.dice.one_in(2) && !model.has(Bug::LeaseNeverExpires);
+        if is_zombie {
+            model.zombies.push(self.epoch);
+        }
+        let word = if is_zombie {
+            ", its attempts live on: a zombie"
+        } else {
+            ""
         };
-        self.deliveries(filter).await.unwrap().rows
+        model.say(|| format!("crash of p{}{word}", self.epoch));
+        self.world.died.notify_one();
     }
 
     /// Looks whether everything holds.
     pub(crate) async fn check(&self) {
-        let rows = self.rows().await;
-        let totals = self.journal.totals().await.unwrap();
-        self.world.lock().check_rows(totals, &rows);
-    }
-
-    fn count_from_claim(&self, row: &mut DeliveryRow) {
-        if self.has(Bug::CountedAtClaim)
-            && let Some(known) = self.world.lock().known.get(&row.number.0)
-        {
-            row.charged = row.charged.max(known.claims);
-        }
+        let totals = self.totals().await.unwrap();
+        self.world.lock().look(&self.journal, totals);
     }
 
     /// As a claim would be made that has the planted bug.
     fn twisted(&self, mut request: ClaimRequest) -> ClaimRequest {
-        let bug = self.bug();
+        let Some(bug) = self.world.lock().bug else {
+            return request;
+        };
         for room in &mut request.room {
             let policy = Arc::make_mut(&mut room.policy);
-            policy.limit = policy.limit.map(|limit| match bug {
-                Some(Bug::PermitOffByOne) => Limit {
-                    messages: limit.messages + 1,
-                    ..limit
-                },
-                Some(Bug::PermitTakenTwice) => Limit {
-                    messages: limit.messages / 2,
-                    ..limit
-                },
-                _ => limit,
-            });
+            policy.limit = policy.limit.map(|limit| twisted_limit(bug, limit));
+            match bug {
+                Bug::OneWayOnly => policy.endpoints.truncate(1),
+                Bug::FormForgotten => policy.form = None,
+                _ => {}
+            }
         }
         request
     }
 
     async fn twist(&self, claims: &mut Claims) {
+        let Some(bug) = self.world.lock().bug else {
+            return;
+        };
         for claimed in &mut claims.messages {
-            if self.has(Bug::RenderedAnew) {
-                claimed.frozen = None;
+            match bug {
+                Bug::RenderedAnew => claimed.frozen = None,
+                Bug::KeyReused if claimed.items.len() > 1 => {
+                    let mut model = self.world.lock();
+                    let last = &mut model.last_shared[place(claimed.sink)];
+                    claimed.message = *last.get_or_insert(claimed.message);
+                }
+                Bug::SettleBeforeSend => self.settle_early(claimed).await,
+                _ => {}
             }
-            if self.has(Bug::KeyReused) && claimed.items.len() > 1 {
-                let sink = usize::try_from(claimed.sink.0 - 1).unwrap();
-                let mut model = self.world.lock();
-                let last = *model.last_shared.entry(sink).or_insert(claimed.message);
-                claimed.message = last;
+        }
+    }
+
+    async fn settle_early(&self, claimed: &Claimed) {
+        let items = claimed.items.iter().map(|item| SettledItem {
+            delivery: item.number,
+            outcome: Outcome::delivered("not yet"),
+            next: Next::Delivered,
+        });
+        let early = Settlement {
+            attempt: claimed.attempt,
+            ended: self.world.time(),
+            items: items.collect(),
+            signal: Signal::None,
+        };
+        self.journal.settle(early).await.unwrap();
+    }
+
+    /// The planted bug: what could not be written down is sent all the same.
+    async fn claim_nothing(&self, request: ClaimRequest) -> Claims {
+        let now = request.now;
+        let claims = self.journal.claim(request).await.unwrap();
+        for claimed in &claims.messages {
+            let back = self.journal.wait(claimed.attempt, now, Phase::Due);
+            back.await.unwrap();
+        }
+        claims
+    }
+
+    /// As a settlement would be made that has the planted bug.
+    fn twisted_settlement(&self, settlement: &mut Settlement) {
+        let model = self.world.lock();
+        if model.has(Bug::PenaltyForgotten) {
+            settlement.signal = Signal::None;
+        }
+        if model.has(Bug::WaitForgotten) {
+            for item in &mut settlement.items {
+                if let Next::Again(at) = &mut item.next {
+                    *at = settlement.ended;
+                }
             }
-            if self.has(Bug::SettleBeforeSend) {
-                let items = claimed.items.iter().map(|item| SettledItem {
-                    delivery: item.number,
-                    outcome: Outcome::delivered("not yet"),
+        }
+        if let Some(open) = model.book.open.get(&settlement.attempt)
+            && model.has(Bug::SplitLost)
+        {
+            let lost = open.items.iter().skip(settlement.items.len());
+            let lost: Vec<SettledItem> = lost
+                .map(|number| SettledItem {
+                    delivery: herald::journal::DeliveryNo(*number),
+                    outcome: Outcome::delivered("with the others"),
                     next: Next::Delivered,
-                });
-                let early = Settlement {
-                    attempt: claimed.attempt,
-                    ended: self.world.time(),
-                    items: items.collect(),
-                    signal: Signal::None,
-                };
-                self.journal.settle(early).await.unwrap();
-            }
+                })
+                .collect();
+            settlement.items.extend(lost);
         }
     }
 
     /// The settlement as if it were of the attempt that is open now.
     fn of_another(&self, settlement: &Settlement) -> Option<Settlement> {
         let model = self.world.lock();
-        let items: Vec<i64> = settlement
-            .items
-            .iter()
-            .map(|item| item.delivery.0)
-            .collect();
-        let (attempt, _) = model.open.iter().find(|(_, open)| open.items == items)?;
+        let items = || settlement.items.iter().map(|item| item.delivery.0);
+        let mut all = model.book.open.iter();
+        let (attempt, _) = all.find(|(_, open)| items().eq(open.items.iter().copied()))?;
         Some(Settlement {
             attempt: *attempt,
             ..settlement.clone()
         })
+    }
+}
+
+fn twisted_limit(bug: Bug, limit: Limit) -> Limit {
+    match bug {
+        Bug::PermitOffByOne => Limit {
+            messages: limit.messages + 1,
+            ..limit
+        },
+        Bug::PermitTakenTwice => Limit {
+            messages: limit.messages / 2,
+            ..limit
+        },
+        Bug::ReserveForgotten => Limit {
+            reserve: 0,
+            ..limit
+        },
+        _ => limit,
+    }
+}
+
+/// The lanes as a record would write them that has the planted bug.
+fn twisted_lanes(bug: Bug, entries: &mut [Entry]) {
+    for entry in entries {
+        let Entry::Event(event) = entry else { continue };
+        for planned in &mut event.deliveries {
+            let second = planned.subscription.0 > 1;
+            if bug == Bug::LaneReleasedEarly || (bug == Bug::LaneOfSeveralReleased && second) {
+                planned.lane = None;
+            }
+        }
     }
 }
 
@@ -165,24 +224,31 @@ impl Journal for Seam {
 
     async fn record(&self, mut entries: Vec<Entry>) -> Result<Vec<Recorded>, Error> {
         self.step(false).await;
-        for entry in &mut entries {
+        let refused = self.world.lock().refuses(Verb::Record);
+        if self.has(Bug::RefusedIsAnswered) && refused.is_err() {
+            let id = EventId::from_uuid(Uuid::from_u128(1 << 64));
+            let conflict = false;
+            return Ok(vec![Recorded::Accepted { id, conflict }; entries.len()]);
+        }
+        refused?;
+        let mut planned = Vec::new();
+        for entry in &entries {
             let Entry::Event(event) = entry else { continue };
-            // Else a seed would be another story each time.
+            planned.push((event.event.received_at, event.deliveries.clone()));
+        }
+        let bug = self.world.lock().bug;
+        if let Some(bug) = bug {
+            twisted_lanes(bug, &mut entries);
+        }
+        let recorded = self.journal.record(entries).await?;
+        {
             let mut model = self.world.lock();
-            model.next_event += 1;
-            event.event.id = EventId::from_uuid(Uuid::from_u128(model.next_event));
-        }
-        let mut written = entries.clone();
-        if self.has(Bug::LaneReleasedEarly) {
-            for entry in &mut written {
-                let Entry::Event(event) = entry else { continue };
-                event.deliveries.iter_mut().for_each(|one| one.lane = None);
-            }
-        }
-        let recorded = self.journal.record(written).await?;
-        for (entry, answer) in entries.iter().zip(&recorded) {
-            if let (Entry::Event(event), Recorded::Accepted { .. }) = (entry, answer) {
-                self.world.lock().planned(&event.deliveries);
+            let sender = model.bringing;
+            for ((received, planned), answer) in planned.iter().zip(&recorded) {
+                if let Recorded::Accepted { id, .. } = answer {
+                    let book = &mut model.book;
+                    book.planned(*id, sender, *received, planned, &SUBSCRIPTIONS);
+                }
             }
         }
         self.check().await;
@@ -192,45 +258,64 @@ impl Journal for Seam {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         self.step(false).await;
-        let request = self.twisted(request);
-        let asked = request.room.iter().filter(|room| room.messages > 0);
-        let asked: Vec<usize> = asked
-            .map(|room| usize::try_from(room.sink.0 - 1).unwrap())
+        let refused = self.world.lock().refuses(Verb::Claim);
+        if self.has(Bug::RefusedIsSent) && refused.is_err() {
+            return Ok(self.claim_nothing(request).await);
+        }
+        refused?;
+        let now = request.now;
+        let mut asked: Vec<Asked> = request
+            .room
+            .iter()
+            .map(|room| Asked {
+                sink: place(room.sink),
+                messages: room.messages,
+                policy: Arc::clone(&room.policy),
+            })
             .collect();
-        let mut claims = self.journal.claim(request).await?;
+        let mut claims = self.journal.claim(self.twisted(request)).await?;
         self.twist(&mut claims).await;
-        let totals = self.journal.totals().await?;
-        let rows = self.rows().await;
         {
-            let mut model = self.world.lock();
+            let mut guard = self.world.lock();
+            let model = &mut *guard;
+            let held = model.book.crowded_out(&claims.crowded_out, &asked);
+            model.note(held);
+            let held = model.book.expired(&claims.expired, now);
+            model.note(held);
+            model.look_for_late(&self.journal);
             for claimed in &claims.messages {
-                model.claimed(self.epoch, claimed, &rows);
+                let mut asked = asked.iter_mut();
+                let ask = asked.find(|ask| ask.sink == place(claimed.sink)).unwrap();
+                ask.messages -= 1;
+                let by = (&*ask.policy, &model.held[..]);
+                let ways = &mut model.ways;
+                let held = model.book.claimed(self.epoch, claimed, by, ways, now);
+                model.say(|| told_claim(self.epoch, claimed));
+                model.note(held);
             }
-            model.check_permits(&asked, &rows);
-            model.check_rows(totals, &rows);
+            let held = model
+                .book
+                .nothing_is_passed_over(&asked, &model.held, &mut model.ways, now);
+            model.note(held);
             let (expired, crowded) = (claims.expired.len(), claims.crowded_out.len());
             if expired > 0 {
-                model.say(&format!("{expired} suppressed: expired"));
+                model.say(|| format!("{expired} suppressed: expired"));
             }
             if crowded > 0 {
-                model.say(&format!("{crowded} suppressed: backlog"));
+                model.say(|| format!("{crowded} suppressed: backlog"));
             }
-            if rows.iter().any(|row| row.late) {
-                model.say("one is late");
-            }
-            // The clock is turned by hand, never by a timer of the real one.
-            if let Some(at) = claims.next_due.take() {
-                let wait = at.duration_since(model.time()).as_millis();
-                let at = model.now + i64::try_from(wait).unwrap();
-                model.alarms.push(at);
+            if let Some(at) = claims.next_due {
+                model.alarms.insert(Model::millis(at));
             }
         }
+        self.check().await;
         self.step(false).await;
         Ok(claims)
     }
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {
         self.step(true).await;
+        self.world.lock().refuses(Verb::Save)?;
         let answer = self.journal.save(attempt, saved).await;
         let answer = if self.has(Bug::SettleBeforeSend) {
             Ok(())
@@ -243,13 +328,30 @@ impl Journal for Seam {
     }
 
     async fn shorten(&self, attempt: AttemptNo, items: usize) -> Result<(), Error> {
-        self.journal.shorten(attempt, items).await
+        self.step(true).await;
+        self.world.lock().refuses(Verb::Save)?;
+        if self.has(Bug::SplitLost) {
+            return Ok(());
+        }
+        self.journal.shorten(attempt, items).await?;
+        {
+            let mut model = self.world.lock();
+            model.say(|| format!("p{} splits {}: {items} go", self.epoch, attempt.0));
+            let held = model.book.shortened(attempt, items);
+            model.note(held);
+        }
+        self.check().await;
+        self.step(true).await;
+        Ok(())
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, Error> {
         self.step(true).await;
+        self.world.lock().refuses(Verb::Settle)?;
         let mut attempt = settlement.attempt;
-        let mut settled = self.journal.settle(settlement.clone()).await?;
+        let mut written = settlement.clone();
+        self.twisted_settlement(&mut written);
+        let mut settled = self.journal.settle(written).await?;
         if settled == Settled::Stale
             && self.has(Bug::StaleSettles)
             && let Some(other) = self.of_another(&settlement)
@@ -259,32 +361,18 @@ impl Journal for Seam {
         }
         {
             let mut model = self.world.lock();
-            match settled {
-                Settled::Done => {
-                    model.settled(self.epoch, attempt, &settlement.items, &settlement.signal);
-                }
-                Settled::Stale => {}
-            }
-            let next: Vec<String> = settlement
-                .items
-                .iter()
-                .map(|item| match &item.next {
-                    Next::Delivered => "delivered".to_owned(),
-                    Next::Dead(_) => "dead".to_owned(),
-                    Next::Again(at) => {
-                        format!("again in {}", at.duration_since(model.time()).as_millis())
-                    }
-                })
-                .collect();
-            let word = if settled == Settled::Stale {
-                " stale"
-            } else {
-                ""
+            let word = match settled {
+                Settled::Done => "",
+                Settled::Stale => " stale",
             };
-            model.say(&format!(
-                "p{} settles{word} {}: {next:?}",
-                self.epoch, attempt.0
-            ));
+            let time = model.time();
+            model.say(|| {
+                let next = told_next(&settlement, time);
+                format!("p{} settles{word} {}: {next:?}", self.epoch, attempt.0)
+            });
+            if settled == Settled::Done {
+                model.settled(self.epoch, attempt, &settlement);
+            }
         }
         self.check().await;
         self.step(true).await;
@@ -304,8 +392,29 @@ impl Journal for Seam {
         self.journal.learn(learned).await
     }
 
-    async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
-        self.journal.sweep(sweep).await
+    async fn sweep(&self, mut sweep: Sweep) -> Result<Swept, Error> {
+        let (now, pressure) = (sweep.now, sweep.pressure);
+        let kept_since = now - sweep.keep.max(sweep.dedup_window);
+        if self.has(Bug::UrgentGivesWay) && pressure == Pressure::Waiting {
+            self.cancel_urgent(now).await;
+        }
+        if self.has(Bug::RepeatForgotten) {
+            sweep.dedup_window = std::time::Duration::ZERO;
+        }
+        let swept = self.journal.sweep(sweep).await?;
+        {
+            let mut there = BTreeMap::new();
+            self.journal.glance(|seen| {
+                there.insert(seen.number.0, seen.state);
+            });
+            let mut model = self.world.lock();
+            let kept_since = (pressure == Pressure::None).then_some(kept_since);
+            let held = model.book.swept(&swept, &there, kept_since);
+            model.say(|| format!("sweep, {pressure:?}: {swept:?}").to_lowercase());
+            model.note(held);
+        }
+        self.check().await;
+        Ok(swept)
     }
 
     fn bound(&self, bounds: Bounds) {
@@ -329,99 +438,48 @@ impl Journal for Seam {
     }
 }
 
-#[async_trait]
-impl Look for Seam {
-    async fn events(&self, filter: EventFilter) -> Result<Page<EventRow>, Error> {
-        self.journal.events(filter).await
-    }
-
-    async fn event(&self, id: EventId) -> Result<Option<EventRow>, Error> {
-        self.journal.event(id).await
-    }
-
-    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Page<DeliveryRow>, Error> {
-        let mut page = self.journal.deliveries(filter).await?;
-        page.rows
-            .iter_mut()
-            .for_each(|row| self.count_from_claim(row));
-        Ok(page)
-    }
-
-    async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, Error> {
-        self.journal.delivery(id).await
-    }
-
-    async fn deliveries_of(&self, event: EventNo) -> Result<Vec<DeliveryRow>, Error> {
-        self.journal.deliveries_of(event).await
-    }
-
-    async fn operations(&self, filter: OperationFilter) -> Result<Page<OperationRow>, Error> {
-        self.journal.operations(filter).await
-    }
-
-    async fn bookmark(&self, source: &str) -> Result<Option<String>, Error> {
-        self.journal.bookmark(source).await
-    }
-
-    async fn generation(&self, number: GenerationNo) -> Result<Option<GenerationRow>, Error> {
-        self.journal.generation(number).await
-    }
-
-    async fn sinks(&self) -> Result<Vec<SinkRow>, Error> {
-        self.journal.sinks().await
-    }
-
-    async fn endpoints(&self) -> Result<Vec<EndpointRow>, Error> {
-        self.journal.endpoints().await
-    }
-
-    async fn totals(&self) -> Result<Totals, Error> {
-        self.journal.totals().await
+impl Seam {
+    /// The planted bug: something urgent is suppressed to make room.
+    async fn cancel_urgent(&self, now: Timestamp) {
+        let urgent = {
+            let model = self.world.lock();
+            let mut kept = model.book.kept();
+            let found = kept.find(|(_, known)| known.waits() && known.level > Level::Info);
+            found.map(|(number, _)| number)
+        };
+        let cancel = Cancel {
+            now,
+            deliveries: urgent.into_iter().collect(),
+            reason: "backlog".into(),
+            hand: None,
+        };
+        self.journal.cancel(cancel).await.unwrap();
     }
 }
 
-#[async_trait]
-impl Hands for Seam {
-    async fn replay(&self, replay: Replay) -> Result<u64, Error> {
-        self.journal.replay(replay).await
-    }
-
-    async fn cancel(&self, cancel: Cancel) -> Result<Cancelled, Error> {
-        self.journal.cancel(cancel).await
-    }
-
-    async fn pause(&self, sink: &str, hand: Hand) -> Result<Paused, Error> {
-        self.journal.pause(sink, hand).await
-    }
-
-    async fn resume(&self, sink: &str, hand: Hand) -> Result<Paused, Error> {
-        self.journal.resume(sink, hand).await
-    }
-
-    async fn expire(&self, expire: Expire) -> Result<Expired, Error> {
-        self.journal.expire(expire).await
-    }
-
-    async fn hands(&self, limit: u32) -> Result<Vec<Hand>, Error> {
-        self.journal.hands(limit).await
-    }
-
-    async fn pauses(&self) -> Result<Vec<Pause>, Error> {
-        self.journal.pauses().await
-    }
+fn told_claim(epoch: u32, claimed: &Claimed) -> String {
+    let items: Vec<i64> = claimed.items.iter().map(|item| item.number.0).collect();
+    let shared = if items.len() > 1 {
+        " digest or together"
+    } else {
+        ""
+    };
+    let frozen = match &claimed.frozen {
+        Some(text) if text.contains("\"form\":") => " frozen form",
+        Some(_) => " frozen",
+        None => "",
+    };
+    let (attempt, sink) = (claimed.attempt.0, SINKS[place(claimed.sink)]);
+    let by = claimed.endpoint.as_ref().map(ToString::to_string);
+    let by = by.unwrap_or_default();
+    format!("p{epoch} claims {attempt} of {sink} by {by}{shared}{frozen}: {items:?}")
 }
 
-#[async_trait]
-impl Refusals for Seam {
-    async fn refused(&self, filter: RefusedFilter) -> Result<Page<RefusedRow>, Error> {
-        self.journal.refused(filter).await
-    }
-
-    async fn refusal(&self, number: RefusedNo) -> Result<Option<RefusedRow>, Error> {
-        self.journal.refusal(number).await
-    }
-
-    async fn forget(&self, numbers: Vec<RefusedNo>, hand: Option<Hand>) -> Result<u64, Error> {
-        self.journal.forget(numbers, hand).await
-    }
+fn told_next(settlement: &Settlement, time: Timestamp) -> Vec<String> {
+    let next = settlement.items.iter().map(|item| match &item.next {
+        Next::Delivered => "delivered".to_owned(),
+        Next::Dead(_) => "dead".to_owned(),
+        Next::Again(at) => format!("again in {}", at.duration_since(time).as_millis()),
+    });
+    next.collect()
 }

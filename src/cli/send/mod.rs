@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// The files hold operation results, not events
     #[arg(long)]
     operations: bool,
-    /// How often a batch is tried while the router cannot be reached or says 503; the pauses grow
+    /// How often a batch is tried while the router cannot be reached or says 429 or 503; the pauses grow
     /// from 1 s to 30 s
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     tries: u32,

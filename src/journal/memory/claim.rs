@@ -1,6 +1,7 @@
 //! `claim` of the journal in memory.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use herald_model::event::Level;
@@ -26,41 +27,78 @@ struct Ask {
     /// The endpoint whose permits are taken at the moment.
     endpoint: Option<EndpointId>,
     limited: Option<Denied>,
+    waits: Waits,
+}
+
+/// What waits for one sink.
+#[derive(Debug, Clone, Copy, Default)]
+struct Waits {
+    count: usize,
+    /// When the first head comes up that nobody holds.
+    comes_up: Option<Timestamp>,
 }
 
 impl State {
     pub(super) fn claim(&mut self, request: &ClaimRequest) -> Claims {
         let now = request.now;
         let mut claims = Claims::default();
+        let waits = self.waits();
         let mut asks: Vec<Ask> = request
             .room
             .iter()
-            .map(|room| self.ask(room, now))
+            .map(|room| self.ask(room, now, waits.get(&room.sink)))
             .collect();
-        for ask in &asks {
+        for ask in &mut asks {
             self.trim(ask, now, &mut claims);
         }
         for level in Level::URGENT_FIRST {
-            for ask in &mut asks {
+            let busy = |ask: &&mut Ask| ask.waits.comes_up.is_some_and(|at| at <= now);
+            for ask in asks.iter_mut().filter(busy) {
                 self.claim_level(ask, level, now, &mut claims);
             }
         }
         for ask in asks {
             let permit = ask.limited.and_then(|denied| denied.until);
             let permit = permit.and_then(|at| Timestamp::from_millisecond(at).ok());
-            let later = self
-                .heads(ask.sink)
-                .filter(|(_, head)| head.open.is_none())
-                .map(|(_, head)| head.comes_up())
-                .filter(|at| *at > now);
-            claims.next_due = later.chain(permit).chain(claims.next_due).min();
+            let later = match ask.waits.comes_up {
+                Some(at) if at <= now => self.comes_up_after(ask.sink, now),
+                unchanged => unchanged,
+            };
+            let times = [later, permit, claims.next_due];
+            claims.next_due = times.into_iter().flatten().min();
             let endpoint = self.best(&ask.policy).map(ToString::to_string);
             self.ways.insert(ask.sink, (endpoint, ask.limited));
         }
         claims
     }
 
-    fn ask(&mut self, room: &Room, now: Timestamp) -> Ask {
+    /// What waits for each sink, found by one look at everything that is pending.
+    fn waits(&self) -> BTreeMap<SinkNo, Waits> {
+        let mut all: BTreeMap<SinkNo, Waits> = BTreeMap::new();
+        let mut lanes = HashSet::new();
+        for delivery in self.pending.iter().filter_map(|it| self.deliveries.get(it)) {
+            let sink = delivery.sink;
+            let waits = all.entry(sink).or_default();
+            waits.count += 1;
+            let is_head = delivery.lane.is_none_or(|lane| lanes.insert((sink, lane)));
+            if is_head && delivery.open.is_none() {
+                let earlier = waits.comes_up.into_iter();
+                waits.comes_up = earlier.chain([delivery.comes_up()]).min();
+            }
+        }
+        all
+    }
+
+    /// When the first head of a sink comes up that nobody holds, later than `now`.
+    fn comes_up_after(&self, sink: SinkNo, now: Timestamp) -> Option<Timestamp> {
+        self.heads(sink)
+            .filter(|(_, head)| head.open.is_none())
+            .map(|(_, head)| head.comes_up())
+            .filter(|at| *at > now)
+            .min()
+    }
+
+    fn ask(&mut self, room: &Room, now: Timestamp, waits: Option<&Waits>) -> Ask {
         let policy = Arc::clone(&room.policy);
         for name in &policy.endpoints {
             let endpoint = self.endpoints.entry(name.to_string()).or_default();
@@ -74,6 +112,7 @@ impl State {
             policy,
             endpoint: None,
             limited: None,
+            waits: waits.copied().unwrap_or_default(),
         }
     }
 
@@ -84,17 +123,17 @@ impl State {
     }
 
     /// Suppresses what is too much for a sink: the oldest of the least urgent level first.
-    fn trim(&mut self, ask: &Ask, now: Timestamp, claims: &mut Claims) {
-        let of_sink = |number: &&i64| {
-            let delivery = self.deliveries.get(number);
-            delivery.is_some_and(|delivery| delivery.sink == ask.sink)
-        };
-        let waiting = self.pending.iter().filter(of_sink).count();
+    fn trim(&mut self, ask: &mut Ask, now: Timestamp, claims: &mut Claims) {
         let most = usize::try_from(ask.policy.max_backlog).unwrap_or(usize::MAX);
-        let too_many = waiting.saturating_sub(most);
+        let too_many = ask.waits.count.saturating_sub(most);
+        if too_many == 0 {
+            return;
+        }
         for number in self.crowd_out(ask.sink, &LEAST_FIRST, too_many, now) {
             claims.crowded_out.push(self.delivery_id(number));
         }
+        // Another may be the first of its lane now.
+        ask.waits = self.waits().remove(&ask.sink).unwrap_or_default();
     }
 
     fn claim_level(&mut self, ask: &mut Ask, level: Level, now: Timestamp, claims: &mut Claims) {
@@ -139,8 +178,23 @@ impl State {
                 let lane = head.lane.take();
                 head.late = true;
                 head.passes_at = None;
-                let sink = head.sink;
+                let (sink, message) = (head.sink, head.message);
+                self.pass_companions(message, lane);
                 self.promote(sink, lane, now);
+            }
+        }
+    }
+
+    /// What left a lane only to go with its head is passed with it.
+    fn pass_companions(&mut self, message: Option<i64>, lane: Option<u64>) {
+        let members = message.and_then(|number| self.messages.get(&number));
+        let members = members.map(|one| one.members.clone()).unwrap_or_default();
+        for member in members {
+            if self.has_left(member, lane)
+                && let Some(one) = self.deliveries.get_mut(&member)
+                && one.message == message
+            {
+                one.late = true;
             }
         }
     }
@@ -154,7 +208,7 @@ impl State {
 
     /// The first pending delivery of every lane of a sink.
     pub(super) fn heads(&self, sink: SinkNo) -> impl Iterator<Item = (i64, &Delivery)> {
-        let mut lanes = std::collections::HashSet::new();
+        let mut lanes = HashSet::new();
         self.pending
             .iter()
             .filter_map(|number| Some((*number, self.deliveries.get(number)?)))

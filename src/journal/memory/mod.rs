@@ -25,6 +25,7 @@ mod settle;
 mod state;
 mod sweep;
 
+pub use look::Glance;
 use state::State;
 
 /// A journal that lives as long as its process.
@@ -83,7 +84,15 @@ impl Journal for MemoryJournal {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
-        Ok(self.open()?.claim(&request))
+        let mut state = self.open()?;
+        state.wakes = false;
+        let claims = state.claim(&request);
+        let wakes = state.wakes;
+        drop(state);
+        if wakes {
+            self.due.notify_one();
+        }
+        Ok(claims)
     }
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {

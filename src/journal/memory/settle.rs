@@ -32,10 +32,22 @@ impl State {
         if items == 0 || open.message != attempt.0 {
             return Err(Error::Failed(TRIED_BEFORE.to_owned()));
         }
-        for number in open.members.split_off(items.min(open.members.len())) {
+        let rest = open.members.split_off(items.min(open.members.len()));
+        let lanes = open
+            .members
+            .iter()
+            .filter_map(|kept| self.deliveries.get(kept));
+        let lanes: Vec<Option<u64>> = lanes.map(|kept| kept.lane).collect();
+        for number in rest {
+            // What left its lane only to go with one that goes without it stands behind it again.
+            let left = |lane: &&Option<u64>| self.has_left(number, **lane);
+            let lane = lanes.iter().find(left).copied().flatten();
             if let Some(delivery) = self.deliveries.get_mut(&number) {
                 delivery.open = None;
                 delivery.uncounted = delivery.uncounted.saturating_sub(delivery.idle);
+                if delivery.first_attempt.is_none() {
+                    delivery.lane = delivery.lane.or(lane);
+                }
             }
         }
         Ok(())
@@ -153,6 +165,7 @@ impl State {
             && let Some(heir) = self.deliveries.get_mut(&heir.delivery.0)
         {
             heir.lane = lane;
+            heir.passes_at = heir.patience_ends(open.patience, settlement.ended);
         }
         let taken = heir.is_some();
         self.finish_and(number, state, reason, settlement.ended, !taken);

@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) last_event: i64,
     pub(super) last_delivery: i64,
     pub(super) last_attempt: i64,
+    /// Whether a verb made something due.
+    pub(super) wakes: bool,
     pub(super) last_operation: i64,
     pub(super) refused: BTreeMap<i64, RefusedEntry>,
     pub(super) last_refused: i64,
@@ -199,6 +201,8 @@ impl State {
         at: Timestamp,
         promote: bool,
     ) {
+        // The end of one that stood behind its head is nothing to the head.
+        let promote = promote && self.is_first_of_its_lane(number);
         let Some(delivery) = self.deliveries.get_mut(&number) else {
             return;
         };
@@ -218,16 +222,26 @@ impl State {
         if lane.is_none() {
             return;
         }
-        let next = self.pending.iter().find(|number| {
-            self.deliveries
-                .get(number)
-                .is_some_and(|next| next.sink == sink && next.lane == lane)
-        });
-        if let Some(next) = next.and_then(|next| self.deliveries.get_mut(next))
+        let next = self.first_of_lane(sink, lane);
+        if let Some(next) = next.and_then(|next| self.deliveries.get_mut(&next))
             && next.open.is_none()
         {
             next.due = at.min(next.expires);
+            self.wakes = true;
         }
+    }
+
+    fn first_of_lane(&self, sink: SinkNo, lane: Option<u64>) -> Option<i64> {
+        let is_of_it = |one: &Delivery| one.sink == sink && one.lane == lane;
+        let mut pending = self.pending.iter();
+        let first = pending.find(|number| self.deliveries.get(number).is_some_and(is_of_it));
+        first.copied()
+    }
+
+    fn is_first_of_its_lane(&self, number: i64) -> bool {
+        self.deliveries.get(&number).is_some_and(|one| {
+            one.lane.is_some() && self.first_of_lane(one.sink, one.lane) == Some(number)
+        })
     }
 
     pub(super) fn subscription_name(&self, number: SubscriptionNo) -> Arc<str> {

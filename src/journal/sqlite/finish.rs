@@ -187,10 +187,34 @@ fn count(core: &mut Core<'_>, sink: i64, state: i64) {
 /// Lets the lane go on without its head, which is tried again at `due` in a lane of its own.
 pub(super) fn pass(core: &mut Core<'_>, lane: &Lane, due: i64, now: i64) -> rusqlite::Result<()> {
     core.sql.pass_lane.execute([lane.head, due])?;
+    pass_companions(core, lane)?;
     match lane.key {
         Some(key) => promote(core, lane.sink, key, now),
         None => Ok(()),
     }
+}
+
+/// What left a lane only to go with its head is passed with it.
+fn pass_companions(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<()> {
+    let Some(message) = lane
+        .message
+        .filter(|_| lane.key.is_some() && lane.kept & MEMBERS != 0)
+    else {
+        return Ok(());
+    };
+    for head in members_of(core, message)? {
+        let other = core
+            .sql
+            .lane_by_head
+            .query_row([head], Lane::read)
+            .optional()?;
+        if let Some(other) = other.filter(|other| other.message == Some(message))
+            && left_lane(core, &other, lane.key)?
+        {
+            core.sql.mark_late.execute([head])?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what is stored for a message.

@@ -6,7 +6,7 @@ use rusqlite::params;
 
 use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, Verb};
 use super::fault::Fault;
-use super::finish::forget_message;
+use super::finish::{forget_message, left_lane};
 use super::rows::phase_number;
 use crate::journal::{AttemptNo, Error, Saved, Settled, TRIED_BEFORE};
 
@@ -64,13 +64,35 @@ impl Verb for Shorten {
             return Core::refuse(TRIED_BEFORE);
         }
         let started = open.started;
+        let kept = open.lanes.iter().take(self.items);
+        let keys: Vec<i64> = kept.filter_map(|lane| lane.key).collect();
         for lane in core.shorten(self.attempt.0, self.items) {
-            let due = lane.due.unwrap_or(started);
-            core.sql.return_lane.execute([lane.head, due])?;
+            if !stand_behind(core, &lane, &keys)? {
+                let due = lane.due.unwrap_or(started);
+                core.sql.return_lane.execute([lane.head, due])?;
+            }
         }
         core.wakes = true;
         Ok(())
     }
+}
+
+/// What left its lane only to go with one that goes without it, and was never tried, stands behind it
+/// again; false where it did not.
+fn stand_behind(core: &mut Core<'_>, lane: &Lane, keys: &[i64]) -> rusqlite::Result<bool> {
+    if lane.first_attempt.is_some() {
+        return Ok(false);
+    }
+    for key in keys {
+        if left_lane(core, lane, Some(*key))? {
+            core.sql.delete_lane.execute([lane.head])?;
+            core.sql
+                .insert_queue
+                .execute([lane.head, lane.sink, *key])?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A claim to give back unspent.

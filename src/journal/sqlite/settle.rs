@@ -44,6 +44,7 @@ fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(
     end_permit(core, open, settlement);
     let kept = keep_message(core, open, &settlement.items)?;
     let leader = leader(open);
+    let heirs = heirs(core, open, settlement)?;
     let mut over = Vec::new();
     for (lane, item) in open.lanes.iter().zip(&settlement.items) {
         let attempt = Attempt {
@@ -83,6 +84,8 @@ fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(
                         ended,
                         charged,
                         last,
+                        leads: lane.key.is_some()
+                            || heirs.iter().any(|(_, heir)| *heir == lane.head),
                     },
                     kept,
                 )?;
@@ -99,8 +102,8 @@ fn settle(core: &mut Core<'_>, open: &Open, settlement: &Settlement) -> Result<(
         }
     }
     for (lane, ending) in over {
-        let heir = heir(core, open, settlement, lane)?;
-        finish_before(core, lane, &ending, heir)?;
+        let heir = heirs.iter().find(|(over, _)| *over == lane.head);
+        finish_before(core, lane, &ending, heir.map(|(_, heir)| *heir))?;
     }
     Ok(())
 }
@@ -126,6 +129,8 @@ struct Again {
     ended: i64,
     charged: i64,
     last: i64,
+    /// Whether it is, or becomes, the head of an ordered lane.
+    leads: bool,
 }
 
 fn again(
@@ -142,9 +147,9 @@ fn again(
         .saturating_add(lane.uncounted)
         .saturating_add(open.patience);
     // An ordered lane comes up when its patience ends, and passes its head then.
-    let comes_up = match lane.key {
-        Some(_) => at.min(patience_ends.max(how.ended)),
-        None => at,
+    let comes_up = match how.leads {
+        true => at.min(patience_ends.max(how.ended)),
+        false => at,
     };
     core.sql.again_lane.execute(params![
         lane.head,
@@ -165,23 +170,30 @@ fn again(
     Ok(())
 }
 
-/// Who takes over the lane of a delivery that is over: another of the same message that is not,
-/// and that left the lane only to go with it.
-fn heir(
+/// Who takes over the lane of each delivery that is over: another of the same message that is not,
+/// and that left the lane only to go with it. Pairs of the one and the other.
+fn heirs(
     core: &mut Core<'_>,
     open: &Open,
     settlement: &Settlement,
-    lane: &Lane,
-) -> rusqlite::Result<Option<i64>> {
-    if lane.key.is_none() || open.lanes.len() == 1 {
-        return Ok(None);
+) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let mut heirs = Vec::new();
+    if open.lanes.len() == 1 {
+        return Ok(heirs);
     }
-    for (other, item) in open.lanes.iter().zip(&settlement.items) {
-        if matches!(item.next, Next::Again(_)) && left_lane(core, other, lane.key)? {
-            return Ok(Some(other.head));
+    let again = |item: &SettledItem| matches!(item.next, Next::Again(_));
+    for (lane, item) in open.lanes.iter().zip(&settlement.items) {
+        if lane.key.is_none() || again(item) {
+            continue;
+        }
+        for (other, item) in open.lanes.iter().zip(&settlement.items) {
+            if again(item) && left_lane(core, other, lane.key)? {
+                heirs.push((lane.head, other.head));
+                break;
+            }
         }
     }
-    Ok(None)
+    Ok(heirs)
 }
 
 /// Keeps, freezes or drops what is stored for the message. Returns the bits of what is kept for

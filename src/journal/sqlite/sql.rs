@@ -86,6 +86,7 @@ statements! {
     delete_lane: "DELETE FROM lane WHERE head = ?1";
     again_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, charged = ?4, kills = ?5, since = NULL, uncounted = ?6, first_attempt = ?7, message = ?8, composed = ?9, kept = ?10, last = ?11, again = ?12 WHERE head = ?1";
     pass_lane: "UPDATE lane SET key = NULL, late = 1, due = ?2, again = NULL WHERE head = ?1";
+    mark_late: "UPDATE lane SET late = 1 WHERE head = ?1";
     inherit_lane: "UPDATE lane SET key = ?2 WHERE head = ?1";
     return_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL WHERE head = ?1";
     wait_lane: "UPDATE lane SET due = ?2, attempt = NULL, started = NULL, phase = ?3, since = ?4, uncounted = ?5, kept = ?6, again = NULL WHERE head = ?1";

@@ -12,7 +12,7 @@ use crate::journal::{Entry, Error, EventEntry, Learned, Planned, Recorded, Subsc
 impl State {
     pub(super) fn record(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, Error> {
         let size = self.size();
-        if !size.has_room_for(0, entries.iter().map(Entry::bytes).sum()) {
+        if !size.takes_more_than(0) {
             let (used, max) = (size.used, size.max);
             return Err(Error::NoRoom { used, max });
         }

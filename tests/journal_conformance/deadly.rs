@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use herald::journal::{ClaimedItem, DeliveryFilter, SUSPECT_APART};
+use herald::journal::{ClaimedItem, DeliveryFilter, KILLS_MAX, SUSPECT_APART};
 use herald_model::DeliveryState;
 
 use crate::engine::Engine;
 use crate::messages::{digests, members, together};
-use crate::world::{MAIL, World};
+use crate::world::{HOOK, MAIL, World};
 
 /// Attempts under way at a time.
 const ROOM: u32 = 9;
@@ -88,6 +88,24 @@ pub(crate) async fn deliveries_that_went_together_are_tried_apart(engine: &mut d
     work(&mut world, |item| &*item.subscription == "second").await;
     let totals = world.totals().await;
     assert_eq!((totals.delivered, totals.dead), (1, 1));
+}
+
+pub(crate) async fn what_went_with_a_deadly_one_is_late(engine: &mut dyn Engine) {
+    let mut world = together(engine).await;
+    let wanted = |n| world.wanted_twice(n, HOOK, Some(7));
+    world.record(vec![wanted(1), wanted(2)]).await;
+    let both = world.claim_one(HOOK).await;
+    for _ in 1..KILLS_MAX {
+        world.restart().await;
+        assert_eq!(world.claim_one(HOOK).await.message, both.message);
+    }
+    world.restart().await;
+    let apart = world.claim(HOOK, ROOM).await.messages;
+    assert_eq!(apart.len(), 2, "the lane waits for its head alone");
+    for (item, late) in both.items.iter().zip([false, true]) {
+        let row = world.journal().delivery(item.id).await.unwrap().unwrap();
+        assert_eq!(row.late, late);
+    }
 }
 
 pub(crate) async fn what_was_under_way_beside_it_lives(engine: &mut dyn Engine) {

@@ -118,6 +118,21 @@ pub(crate) async fn a_replay_of_what_arrived_has_a_new_key(engine: &mut dyn Engi
     assert_eq!((second.frozen, second.progress), (None, None));
 }
 
+pub(crate) async fn a_replay_that_was_cancelled_goes_on_with_no_key_of_what_arrived(
+    engine: &mut dyn Engine,
+) {
+    let world = World::new(engine).await;
+    world.record(vec![world.event(1).by_mail()]).await;
+    let first = world.claim_one(MAIL).await;
+    world.deliver(&first).await;
+    assert_eq!(replay(&world).await, 1);
+    assert_eq!(cancel(&world, &[1]).await.suppressed, 1);
+    assert_eq!(replay(&world).await, 1);
+    let second = world.claim_one(MAIL).await;
+    assert_ne!(second.message, first.message);
+    world.deliver(&second).await;
+}
+
 pub(crate) async fn a_replay_goes_on_where_it_stopped(engine: &mut dyn Engine) {
     let saved = vec![
         Saved::Text("sent".to_owned()),

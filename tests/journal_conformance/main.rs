@@ -133,6 +133,7 @@ suite! {
     deadly:
         a_digest_is_broken_up_and_only_the_deadly_one_dies,
         deliveries_that_went_together_are_tried_apart,
+        what_went_with_a_deadly_one_is_late,
         what_was_under_way_beside_it_lives,
         a_digest_that_forms_anew_leaves_the_suspects_out;
     looking:
@@ -150,6 +151,7 @@ suite! {
     hands:
         a_dead_letter_is_replayed,
         a_replay_of_what_arrived_has_a_new_key,
+        a_replay_that_was_cancelled_goes_on_with_no_key_of_what_arrived,
         a_replay_goes_on_where_it_stopped,
         a_replay_after_an_unknown_sends_the_same_words,
         a_replay_after_an_unknown_keeps_the_form,

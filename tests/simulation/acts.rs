@@ -40,8 +40,9 @@ impl Story {
         let id = self.brought;
         let level = ["INFO", "INFO", "WARN", "CRITICAL"][self.roll(4) as usize];
         let resource = self.roll(3);
+        let padding = "x".repeat(self.lot.padding);
         let body = format!(
-            r#"{{"ver":"1.0","id":"{id}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1:eni/eni-{resource}","level":"{level}","name":"A:B","userId":"1","regionId":"cn-hangzhou","content":{{"n":{id}}}}}"#
+            r#"{{"ver":"1.0","id":"{id}","product":"ECS","resourceId":"acs:ecs:cn-hangzhou:1:eni/eni-{resource}","level":"{level}","name":"A:B","userId":"1","regionId":"cn-hangzhou","content":{{"n":{id},"x":"{padding}"}}}}"#
         );
         self.world
             .lock()

@@ -500,8 +500,14 @@ impl Book {
             // Suspects are tried one after the other, the last claimed first.
             let due = now + SUSPECT_APART * if is_suspect { suspects } else { 0 };
             suspects += u32::from(is_suspect);
+            let mut lanes = Vec::new();
             for number in &open.items {
                 let known = &mut self.known[index(*number)];
+                // A message that is broken up leaves its lane to the first of it alone.
+                if let Some(lane) = known.in_lane().filter(|_| is_deadly) {
+                    known.late = lanes.contains(&lane);
+                    lanes.push(lane);
+                }
                 known.is_open = false;
                 known.first_attempt.get_or_insert(open.started);
                 known.due = due.min(known.expires);

@@ -36,6 +36,8 @@ pub(crate) struct Lot {
     max_backlog: u64,
     /// Bytes that the journal may hold.
     max_size: u64,
+    /// Characters that each event has besides.
+    pub(crate) padding: usize,
     /// Messages under way at a robot.
     in_flight: u32,
     /// Deliveries that a message has room for, by sink.
@@ -56,12 +58,14 @@ impl Lot {
     pub(crate) fn draw(dice: &mut Dice) -> Self {
         let mut either =
             |sides, rare: u64, often: u64| if dice.one_in(sides) { rare } else { often };
+        // Some of the events have room at a time, each a small part of what there is.
+        let is_bound = either(3, 1, 0) == 1;
         Self {
             expires: Duration::from_secs(either(4, 90, 7 * 86_400)),
             keep: Duration::from_secs(either(3, 60, 86_400)),
             max_backlog: either(4, 4, 1_000),
-            // So much that some of the events have room at a time.
-            max_size: either(3, 3_200, u64::MAX),
+            max_size: if is_bound { 33_000 } else { u64::MAX },
+            padding: if is_bound { 3_000 } else { 0 },
             in_flight: if either(3, 1, 0) == 1 { 2 } else { 1 },
             room: [
                 if either(2, 1, 0) == 1 { 3 } else { 5 },

@@ -119,7 +119,12 @@ impl State {
     /// a new one that knows what was done already.
     fn stopped(&mut self, number: i64, now: Timestamp) -> Option<i64> {
         let delivery = self.deliveries.get(&number)?;
-        let last = delivery.attempts.last()?.message;
+        let last = delivery.attempts.last()?;
+        // As of what was delivered: a replay that was suppressed changes nothing of that.
+        if matches!(last.outcome, Outcome::Delivered { .. }) {
+            return None;
+        }
+        let last = last.message;
         let of_it = || {
             delivery
                 .attempts

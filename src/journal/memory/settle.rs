@@ -234,12 +234,20 @@ impl State {
             let before = u32::try_from(suspects).unwrap_or(u32::MAX);
             let due = now + SUSPECT_APART * if is_suspect { before } else { 0 };
             let words = if broken_up { CUT_APART } else { CUT_OFF };
+            let lanes = open
+                .members
+                .iter()
+                .filter_map(|one| self.deliveries.get(one)?.lane);
+            let lanes: Vec<u64> = lanes.filter(|_| broken_up).collect();
             for number in &open.members {
+                // Without the one that it left its lane to go with, it is passed by it.
+                let late = lanes.iter().any(|lane| self.has_left(*number, Some(*lane)));
                 let Some(delivery) = self.deliveries.get_mut(number) else {
                     continue;
                 };
                 delivery.end_attempt(&open, now, Outcome::unknown(words), false, in_place);
                 delivery.kills = if broken_up { 1 } else { delivery.kills + 1 };
+                delivery.late |= late;
                 delivery.due = due.min(delivery.expires);
                 delivery.passes_at = None;
                 delivery.phase = if due > now {

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::core::{
     Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, LANE_COLUMNS, LANE_COLUMNS_COUNT, Lane, Open,
 };
-use super::finish::{DEAD, Ending, finish};
+use super::finish::{DEAD, Ending, finish, left_lane};
 use super::rows::{UNKNOWN, phase_number};
 use super::settle::{Attempt, keep_form, keep_members, leader};
 use crate::journal::endpoint::millis;
@@ -88,6 +88,12 @@ impl Dead {
         for lane in &open.lanes {
             let last = self.write(core, open, lane, CUT_APART)?;
             self.due_again(core, open, lane, self.now, 1, None, last)?;
+            // Without the one that it left its lane to go with, it is passed by it.
+            for other in &open.lanes {
+                if other.key.is_some() && left_lane(core, lane, other.key)? {
+                    core.sql.mark_late.execute([lane.head])?;
+                }
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Verb, take};
 use super::fault::Fault;
 use super::finish::{DEAD, DELIVERED};
 use super::pause::note;
-use super::rows::{UNKNOWN, state};
+use super::rows::{ARRIVED, UNKNOWN, state};
 use crate::journal::Replay;
 
 /// Deliveries to make due again.
@@ -116,6 +116,10 @@ fn stopped(core: &mut Core<'_>, last: Option<i64>, now: i64) -> rusqlite::Result
         };
         if message.is_some_and(|known| known != number) {
             break;
+        }
+        // As of what was delivered: a replay that was suppressed changes nothing of that.
+        if outcome == ARRIVED {
+            return Ok(Stopped::default());
         }
         message = Some(number);
         composed = Some(started);

@@ -39,13 +39,16 @@ pub(super) const fn phase(number: i64) -> Phase {
 /// An outcome's kind.
 pub(super) const fn outcome_number(outcome: &Outcome) -> i64 {
     match outcome {
-        Outcome::Delivered { .. } => 0,
+        Outcome::Delivered { .. } => ARRIVED,
         Outcome::Transient { .. } => 1,
         Outcome::Unknown { .. } => UNKNOWN,
         Outcome::Permanent { .. } => 3,
         Outcome::SinkFault { .. } => 4,
     }
 }
+
+/// It arrived.
+pub(super) const ARRIVED: i64 = 0;
 
 /// It may have arrived.
 pub(super) const UNKNOWN: i64 = 2;

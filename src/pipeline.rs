@@ -85,6 +85,15 @@ pub enum Answer {
     Refused(String),
 }
 
+/// Whether a body was here before.
+#[derive(Debug, Clone, Copy)]
+enum Coming {
+    /// What is refused of it is counted and kept.
+    First,
+    /// It is counted and kept already.
+    Again,
+}
+
 impl Pipeline {
     /// A pipeline into `journal` by the configuration in force, holding at most `queue_max` items
     /// at a time.
@@ -120,14 +129,9 @@ impl Pipeline {
         framing: Framing,
         now: Timestamp,
     ) -> Result<Vec<Answer>, Error> {
-        let in_force = self.current.load_full();
-        let items = intake::items(body, framing.clone(), in_force.limits);
-        let _places = self.places_for(items.len())?;
-        let mut batch = Batch::default();
-        let taking = self.taking(&in_force, source, bringing, now);
-        batch.add(&taking, body, &framing, items);
-        self.tally.count(&source.name, &batch.refused_classes());
-        batch.record(&*self.journal, &in_force, now).await
+        let coming = Coming::First;
+        self.take_one(source, bringing, body, framing, now, coming)
+            .await
     }
 
     /// Takes a body that was refused before: as [`take`](Self::take), but what is refused again is
@@ -143,13 +147,30 @@ impl Pipeline {
         framing: Framing,
         now: Timestamp,
     ) -> Result<Vec<Answer>, Error> {
+        let coming = Coming::Again;
+        self.take_one(source, bringing, body, framing, now, coming)
+            .await
+    }
+
+    async fn take_one(
+        &self,
+        source: &Source,
+        bringing: Bringing,
+        body: &[u8],
+        framing: Framing,
+        now: Timestamp,
+        coming: Coming,
+    ) -> Result<Vec<Answer>, Error> {
         let in_force = self.current.load_full();
         let items = intake::items(body, framing.clone(), in_force.limits);
         let _places = self.places_for(items.len())?;
         let mut batch = Batch::default();
         let taking = self.taking(&in_force, source, bringing, now);
         batch.add(&taking, body, &framing, items);
-        batch.forget_refused();
+        match coming {
+            Coming::First => self.tally.count(&source.name, &batch.refused_classes()),
+            Coming::Again => batch.forget_refused(),
+        }
         batch.record(&*self.journal, &in_force, now).await
     }
 

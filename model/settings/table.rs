@@ -1,4 +1,4 @@
-//! A table of the file, handing out values by key and type.
+//! A table of the file, handing out values by key and type; `nested` hands out tables within it.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -16,6 +16,11 @@ use super::reading::{Form, Key, Reading, did_you_mean};
 use super::text::{Unresolved, resolve};
 use crate::duration;
 use crate::secret::Secret;
+
+mod nested;
+mod size;
+
+use size::parse_size;
 
 /// One table. Ask for every key it may hold, then call [`finish`](Self::finish).
 pub struct Table<'t> {
@@ -242,64 +247,6 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// The table under `key`.
-    pub fn table(&self, key: &str) -> Option<Table<'t>> {
-        let value = self.raw(key)?;
-        match value.get_ref() {
-            DeValue::Table(entries) => Some(Table::new(
-                self.reading,
-                entries,
-                value.span(),
-                self.path_of(key),
-            )),
-            other => {
-                self.reading.mistake(value.span(), unlike("a table", other));
-                None
-            }
-        }
-    }
-
-    /// The tables of the array under `key`, as `[[key]]` writes them.
-    pub fn tables(&self, key: &str) -> Vec<Table<'t>> {
-        let Some(value) = self.raw(key) else {
-            return Vec::new();
-        };
-        let DeValue::Array(items) = value.get_ref() else {
-            let what = format!("write `[[{0}]]`: there can be several", self.path_of(key));
-            self.reading.mistake(value.span(), what);
-            return Vec::new();
-        };
-        let table = |item: &'t Spanned<DeValue<'t>>| match item.get_ref() {
-            DeValue::Table(entries) => Some(Table::new(
-                self.reading,
-                entries,
-                item.span(),
-                self.path_of(key),
-            )),
-            other => {
-                self.reading.mistake(item.span(), unlike("a table", other));
-                None
-            }
-        };
-        items.iter().filter_map(table).collect()
-    }
-
-    /// The tables under `key` by name, as `[key.NAME]` writes them.
-    pub fn named(&self, key: &str) -> Vec<(&'t str, Table<'t>)> {
-        let Some(all) = self.table(key) else {
-            return Vec::new();
-        };
-        let entries: Vec<_> = all
-            .entries
-            .keys()
-            .map(|name| name.get_ref().as_ref())
-            .collect();
-        entries
-            .into_iter()
-            .filter_map(|name| Some((name, all.table(name)?)))
-            .collect()
-    }
-
     /// Names of the keys that stand in the table.
     pub fn names(&self) -> impl Iterator<Item = &'t str> + use<'t> {
         self.entries.keys().map(|name| name.get_ref().as_ref())
@@ -466,33 +413,4 @@ fn quoted(place: &str) -> String {
     } else {
         format!("`{place}`")
     }
-}
-
-const SIZE_UNITS: [(&str, u64); 7] = [
-    ("B", 1),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-];
-
-fn parse_size(text: &str) -> Result<u64, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let factor = SIZE_UNITS
-        .iter()
-        .find(|(name, _)| *name == unit.trim())
-        .map(|(_, factor)| factor);
-    number
-        .parse::<u64>()
-        .ok()
-        .zip(factor)
-        .and_then(|(number, factor)| number.checked_mul(*factor))
-        .ok_or_else(|| {
-            format!(
-                "`{text}` is no size; write a number and its unit, as in 64 KiB, 10 MiB or 1 GiB"
-            )
-        })
 }

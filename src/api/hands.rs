@@ -14,17 +14,15 @@ use herald_model::{DeliveryId, DeliveryState, Phase};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::State;
 use super::guard::Caller;
 use super::look::find_event;
 use super::problem::Problem;
-use super::{State, view};
+use super::wanted::{self, Wanted};
 use crate::clock;
 use crate::journal::{
     Cancel, Cursor, DeliveryFilter, DeliveryRow, Hand, HandVerb, Replay, STEP_MAX,
 };
-
-/// Longest accepted `why`, in bytes. Chosen: a sentence or three.
-const WHY_MAX: usize = 1_000;
 
 /// Which deliveries, and whether only to count them. An absent field does not filter.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -107,7 +105,7 @@ pub(super) async fn replay_one(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Json<Count>, Problem> {
-    let asked = Which::read_any(&body)?;
+    let asked = wanted::read::<Which>(&body)?;
     let row = find_delivery(&state, &id).await?;
     let is_pending = || {
         Problem::new(
@@ -185,10 +183,16 @@ pub(super) async fn cancel(
     }))
 }
 
+impl Wanted for Which {
+    fn why(&mut self) -> &mut Option<String> {
+        &mut self.why
+    }
+}
+
 impl Which {
     /// Reads a body that must name something: an empty filter is a slip, and would mean everything.
     fn read(body: &[u8]) -> Result<Self, Problem> {
-        let which = Self::read_any(body)?;
+        let which: Self = wanted::read(body)?;
         let names_nothing = serde_json::to_value(&which)
             .is_ok_and(|value| value.as_object().is_some_and(serde_json::Map::is_empty));
         if names_nothing {
@@ -197,16 +201,6 @@ impl Which {
                  `request`, `state`, `since`, `until`: without any, everything would be meant",
             ));
         }
-        Ok(which)
-    }
-
-    fn read_any(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        let mut which: Self = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request(format!("the body is not as wanted: {error}")))?;
-        which.why = view::why(which.why, WHY_MAX)?;
         Ok(which)
     }
 

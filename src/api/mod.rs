@@ -8,7 +8,8 @@
 //! - [`session`] is being signed in to the console,
 //! - [`look`] shows what is in the journal, [`explain`] says why,
 //! - [`refused`] shows what was refused and sends it through again,
-//! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests,
+//! - [`hands`] replays and cancels, [`sinks`] pauses, resumes and tests; `wanted` is what their
+//!   bodies have in common,
 //! - [`problem`] is how every other error reads.
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ mod refused;
 pub(crate) mod session;
 mod sinks;
 mod view;
+mod wanted;
 
 pub use body::Room;
 pub use certificate::{Certificate, ends};

@@ -9,18 +9,16 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::State;
 use super::guard::Caller;
 use super::intake::source_named;
 use super::look::{Asked, Parameters};
 use super::problem::Problem;
-use super::{State, view};
+use super::wanted::{self, Wanted};
 use crate::clock;
 use crate::intake::{self, Framing};
 use crate::journal::{HandVerb, PAGE_MAX, RefusedFilter, RefusedNo, RefusedRow};
 use crate::pipeline::{Answer, Bringing};
-
-/// Longest accepted `why`, in bytes. Chosen: a sentence or three.
-const WHY_MAX: usize = 1_000;
 
 #[derive(Debug, Serialize)]
 pub(super) struct RefusedPage {
@@ -124,7 +122,7 @@ pub(super) async fn again(
     Extension(caller): Extension<Caller>,
     body: Bytes,
 ) -> Result<Json<Sent>, Problem> {
-    let which = Which::read(&body)?;
+    let which: Which = wanted::read(&body)?;
     let numbers = numbers(&state, &which).await?;
     let mut sent = Sent::default();
     if !which.dry_run && !numbers.is_empty() {
@@ -221,15 +219,9 @@ fn not_there() -> Problem {
     Problem::not_found("there is no refused body with this id")
 }
 
-impl Which {
-    fn read(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        let mut which: Self = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request(format!("the body is not as wanted: {error}")))?;
-        which.why = view::why(which.why, WHY_MAX)?;
-        Ok(which)
+impl Wanted for Which {
+    fn why(&mut self) -> &mut Option<String> {
+        &mut self.why
     }
 }
 

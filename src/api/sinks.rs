@@ -6,16 +6,14 @@ use axum::{Extension, Json};
 use herald_model::Outcome;
 use serde::{Deserialize, Serialize};
 
+use super::State;
 use super::guard::Caller;
 use super::look::{SinkView, sink_views};
 use super::problem::Problem;
-use super::{State, view};
+use super::wanted::{self, Wanted};
 use crate::clock;
 use crate::journal::{HandVerb, Paused};
 use crate::probe;
-
-/// Longest accepted `why`, in bytes. Chosen: a sentence or three.
-const WHY_MAX: usize = 1_000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -46,7 +44,11 @@ pub(super) async fn pause(
 ) -> Result<Json<SinkView>, Problem> {
     // Seen before anything is written: a source's name is known to the journal, too.
     view_of(&state, &name).await?;
-    let hand = caller.hand(HandVerb::Pause, name.clone(), Asked::read(&body)?.why);
+    let hand = caller.hand(
+        HandVerb::Pause,
+        name.clone(),
+        wanted::read::<Asked>(&body)?.why,
+    );
     match state.journal.pause(&name, hand).await? {
         Paused::Done | Paused::Already => view_of(&state, &name).await.map(Json),
         Paused::NoSuchSink => Err(no_sink(&name)),
@@ -61,7 +63,11 @@ pub(super) async fn resume(
     body: Bytes,
 ) -> Result<Json<SinkView>, Problem> {
     view_of(&state, &name).await?;
-    let hand = caller.hand(HandVerb::Resume, name.clone(), Asked::read(&body)?.why);
+    let hand = caller.hand(
+        HandVerb::Resume,
+        name.clone(),
+        wanted::read::<Asked>(&body)?.why,
+    );
     match state.journal.resume(&name, hand).await? {
         Paused::Done | Paused::Already => view_of(&state, &name).await.map(Json),
         Paused::NoSuchSink => Err(no_sink(&name)),
@@ -91,16 +97,9 @@ pub(super) async fn test(
     }))
 }
 
-impl Asked {
-    fn read(body: &[u8]) -> Result<Self, Problem> {
-        if body.is_empty() {
-            return Ok(Self::default());
-        }
-        let asked: Self = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request(format!("the body is not as wanted: {error}")))?;
-        Ok(Self {
-            why: view::why(asked.why, WHY_MAX)?,
-        })
+impl Wanted for Asked {
+    fn why(&mut self) -> &mut Option<String> {
+        &mut self.why
     }
 }
 

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::look::GONE;
-use super::problem::Problem;
 use crate::in_force::InForce;
 use crate::journal::{AttemptRow, DeliveryRow, EventRow, Hand, OperationRow, Size};
 use crate::plan::Verdict;
@@ -177,18 +176,6 @@ impl SizeView {
             refused_from: size.refuse_at(),
             fill: size.fill().as_str(),
         }
-    }
-}
-
-/// A person's `why`, trimmed; `None` where it is empty.
-pub(super) fn why(text: Option<String>, max: usize) -> Result<Option<String>, Problem> {
-    let text = text.map(|text| text.trim().to_owned());
-    match text.filter(|text| !text.is_empty()) {
-        Some(text) if text.len() > max => Err(Problem::bad_request(format!(
-            "`why` has {} bytes; at most {max} are taken",
-            text.len()
-        ))),
-        text => Ok(text),
     }
 }
 

@@ -1,0 +1,32 @@
+//! Sizes as people write them.
+
+/// The units, and how many bytes each has.
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("B", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+];
+
+/// The bytes of a text such as `256 KiB`.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let factor = SIZE_UNITS
+        .iter()
+        .find(|(name, _)| *name == unit.trim())
+        .map(|(_, factor)| factor);
+    number
+        .parse::<u64>()
+        .ok()
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(*factor))
+        .ok_or_else(|| {
+            format!(
+                "`{text}` is no size; write a number and its unit, as in 64 KiB, 10 MiB or 1 GiB"
+            )
+        })
+}

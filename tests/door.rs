@@ -309,3 +309,35 @@ async fn batches_are_answered_item_by_item() {
         .await;
     assert_eq!((empty.status, empty.statuses()), (200, vec![]));
 }
+
+#[tokio::test]
+async fn a_bomb_in_many_parts_is_cut_and_a_pack_in_a_pack_is_no_document() {
+    let router = router().await;
+    let headers = [("content-encoding", "gzip")];
+    // Each member is within the bound; together they are not (RFC 1952, section 2.2).
+    let member = gzip(&vec![b' '; 64 << 10]);
+    let bomb = member.repeat(1_000);
+    assert!((bomb.len() as u64) < BODY_MAX);
+    let mut connection = router.connect().await;
+    let refused = connection.ask("POST /v1/events", &headers, &bomb).await;
+    assert_eq!(refused.status, 413);
+    assert!(
+        refused
+            .reason()
+            .contains("inflates beyond `server.body_max`")
+    );
+    assert_eq!(router.room.taken(), 0);
+
+    let mut connection = router.connect().await;
+    let twice = gzip(&gzip(EVENT.as_bytes()));
+    let refused = connection.ask("POST /v1/events", &headers, &twice).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.reason().contains("not JSON"), "{refused:?}");
+    let once = gzip(EVENT.as_bytes());
+    let next = connection.ask("POST /v1/events", &headers, &once);
+    assert_eq!(
+        next.await.statuses(),
+        ["accepted"],
+        "on the same connection"
+    );
+}

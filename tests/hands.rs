@@ -325,6 +325,41 @@ async fn a_sink_that_left_is_held_at_once_whatever_it_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waited_for_a_sink_that_left_goes_when_it_is_back() {
+    let receiver = Receiver::start(&[503]).await;
+    let sink_named = |name: &str| config(receiver.address, "").replace("runbook", name);
+    let herald = Herald::start(&sink_named("runbook"));
+    let take = async |name: &str| {
+        std::fs::write(herald.path("config.toml"), sink_named(name)).unwrap();
+        assert_eq!(herald.post("/v1/reload", "").await.0, 200);
+    };
+    herald.post("/v1/events", event("1")).await;
+    receiver.until(2).await;
+    take("other").await;
+    let deadline = tokio::time::Instant::now() + support::PATIENCE;
+    while deliveries(&herald, "").await[0]["phase"] != "held" {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "its attempt never ends"
+        );
+    }
+    let tried = receiver.received().len();
+    receiver.answer_from_now_on(200);
+    // An event that comes now is for the other, and what is held does not go along.
+    herald.post("/v1/events", event("2")).await;
+    herald.until(|totals| totals["delivered"] == 1).await;
+    assert_eq!(receiver.received().len(), tried + 1);
+    take("runbook").await;
+    herald.until(|totals| totals["delivered"] == 2).await;
+    let received = receiver.received();
+    assert_eq!(
+        received[0].header("webhook-id"),
+        received.last().unwrap().header("webhook-id"),
+        "it goes on where it stopped"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_asked_is_the_name_of_the_token() {
     let receiver = Receiver::start(&[200]).await;
     let tokens = r#"

@@ -374,6 +374,54 @@ async fn a_second_robot_takes_over_from_a_punished_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_robot_has_no_permit_for_leaves_as_one_digest_when_it_has() {
+    let far = Far::start(|_| (StatusCode::OK, r#"{"errcode":0,"errmsg":"ok"}"#.to_owned())).await;
+    let robot = |name: &str, limit: &str| {
+        format!(
+            "[sink.{name}]\nkind = \"dingtalk\"\nwebhook = \"http://{}/robot/send?access_token={name}\"\n{limit}",
+            far.address
+        )
+    };
+    // Longer than what waits for five seconds takes to become a digest.
+    let limit = "[sink.chat.limit]\nmessages = 1\nper = \"6s\"\n";
+    let herald = Herald::start(&config(&(robot("chat", limit) + &robot("usual", "")), ""));
+    for id in ["1", "2", "3", "4"] {
+        herald.post("/v1/events", event(id)).await;
+    }
+    herald.until(|totals| totals["delivered"] == 8).await;
+    let asked = far.asked();
+    let of = |name: &str| asked.iter().filter(|token| *token == name).count();
+    assert_eq!(of("chat"), 2, "one at once, the others together: {asked:?}");
+    assert_eq!(of("usual"), 4, "it had permits for all: {asked:?}");
+    let (_, found) = herald.get("/v1/deliveries?sink=chat").await;
+    let message = |one: &Value| one["attempts"][0]["message"].clone();
+    let messages: Vec<_> = found["deliveries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(message)
+        .collect();
+    assert!(
+        messages[..3].iter().all(|one| *one == messages[0]),
+        "{messages:?}"
+    );
+    assert_ne!(messages[3], messages[0]);
+
+    let metrics = herald.get("/metrics").await.1.as_str().unwrap().to_owned();
+    let limits = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("herald_endpoint_permits_limit{"))
+        .filter_map(|line| line.split_once("} "));
+    let mut limits: Vec<&str> = limits.map(|(_, limit)| limit).collect();
+    limits.sort_unstable();
+    assert_eq!(
+        limits,
+        ["1", "18"],
+        "without a limit, that of the vendor's robots"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_template_that_fails_costs_nothing_and_is_told() {
     let receiver = Receiver::start(&[200]).await;
     let here = "allow_addresses = [\"127.0.0.1\"]";

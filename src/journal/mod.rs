@@ -52,14 +52,15 @@ pub use size::{Bounds, Fill, Size};
 /// that only the one that is the cause ends as a dead letter.
 pub const KILLS_MAX: u32 = 5;
 
-/// From so many cut-offs in a row on, messages are tried one after the other after a start, each
-/// [`SUSPECT_APART`] after the one before: what is under way when a process dies is suspect, and
-/// were all of it tried again at once, one would take the others with it. Chosen: two in a row may
-/// be the machine's bad luck.
+/// From so many cut-offs in a row on, messages are tried one after the other after a start, the one that
+/// was claimed last first, each [`SUSPECT_APART`] after the one before: what is under way when a process
+/// dies is suspect, and were all of it tried again at once, one would take the others with it. Chosen:
+/// two in a row may be the machine's bad luck.
 pub const SUSPECT_AT: u32 = 3;
 
-/// How far apart suspect messages are tried. Chosen: longer than an attempt lasts by the default time limits.
-pub const SUSPECT_APART: Duration = Duration::from_secs(60);
+/// How far apart suspect messages are tried. Chosen: what kills its worker does so as soon as it is held,
+/// and more would keep the others waiting for nothing.
+pub const SUSPECT_APART: Duration = Duration::from_secs(1);
 
 /// Longest accepted `limit` of a list, in rows. Chosen.
 pub const PAGE_MAX: u32 = 1_000;

@@ -105,12 +105,10 @@ impl Size {
         self.mark(REFUSE_AT)
     }
 
-    /// Whether intake may take so many bytes more, of which `taken` came before in the same group:
-    /// below the reserve it begins, and it ends before half of it is used.
-    pub const fn has_room_for(&self, taken: u64, bytes: u64) -> bool {
-        let used = self.used.saturating_add(taken);
-        let ends_before = self.refuse_at().saturating_add(self.reserve() / 2);
-        used < self.refuse_at() && used.saturating_add(bytes) <= ends_before
+    /// Whether intake may take more where its group has taken so many bytes already. What is taken then
+    /// reaches into the reserve by less than its own length, which the limits of a request bound.
+    pub const fn takes_more_than(&self, taken: u64) -> bool {
+        self.used.saturating_add(taken) < self.refuse_at()
     }
 
     /// Whether the reserve is used up, too. What was accepted goes on beyond it, but no further than
@@ -198,13 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn intake_leaves_half_of_the_reserve_alone() {
-        let reserve = MAX / 16;
-        assert!(at(14, 0).has_room_for(0, reserve));
-        assert!(at(15, -1).has_room_for(0, reserve / 2));
-        assert!(!at(15, -1).has_room_for(1, 0), "its group is there already");
-        assert!(!at(15, -1).has_room_for(0, reserve), "it is too large");
-        assert!(!at(15, 0).has_room_for(0, 0));
+    fn a_group_takes_no_more_once_it_reaches_the_reserve() {
+        assert!(at(15, -1).takes_more_than(0));
+        assert!(!at(15, -1).takes_more_than(1), "its group is there already");
+        assert!(at(14, 0).takes_more_than(MAX / 16 - 1));
+        assert!(!at(14, 0).takes_more_than(MAX / 16));
+        assert!(!at(15, 0).takes_more_than(0));
     }
 
     #[test]

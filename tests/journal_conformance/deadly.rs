@@ -1,5 +1,7 @@
 //! What kills its worker: it dies alone, whatever was under way beside it.
 
+use std::time::Duration;
+
 use herald::journal::{ClaimedItem, DeliveryFilter, KILLS_MAX, SUSPECT_APART};
 use herald_model::DeliveryState;
 
@@ -9,6 +11,9 @@ use crate::world::{HOOK, MAIL, World};
 
 /// Attempts under way at a time.
 const ROOM: u32 = 9;
+
+/// What waits for so long leaves as a digest.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Starts of the process; more than any of these tests needs.
 const STARTS_MAX: u32 = 40;
@@ -57,7 +62,7 @@ pub(crate) async fn a_digest_is_broken_up_and_only_the_deadly_one_dies(engine: &
     world
         .record((1..=4).map(|n| world.event(n).by_mail()).collect())
         .await;
-    world.pass(SUSPECT_APART);
+    world.pass(LONG);
     let digest = world.claim_one(MAIL).await;
     assert_eq!(members(&digest), [1, 2, 3, 4]);
     world.restart().await;
@@ -121,7 +126,7 @@ pub(crate) async fn a_digest_that_forms_anew_leaves_the_suspects_out(engine: &mu
     world
         .record((1..=2).map(|n| world.event(n).by_mail()).collect())
         .await;
-    world.pass(SUSPECT_APART);
+    world.pass(LONG);
     let mut deadly = world.claim_one(MAIL).await;
     while members(&deadly) == [1, 2] {
         world.restart().await;
@@ -131,7 +136,7 @@ pub(crate) async fn a_digest_that_forms_anew_leaves_the_suspects_out(engine: &mu
     world
         .record((3..=4).map(|n| world.event(n).by_mail()).collect())
         .await;
-    world.pass(SUSPECT_APART);
+    world.pass(LONG);
     let claims = world.claim(MAIL, ROOM).await;
     let mut all: Vec<_> = claims.messages.iter().map(members).collect();
     all.sort();

@@ -489,7 +489,7 @@ impl Book {
     pub(crate) fn crashed(&mut self, now: Timestamp) -> Vec<Open> {
         let cut: Vec<Open> = std::mem::take(&mut self.open).into_values().collect();
         let mut suspects = 0;
-        for open in &cut {
+        for open in cut.iter().rev() {
             let kills = open
                 .items
                 .iter()
@@ -497,7 +497,7 @@ impl Book {
             let kills = kills.max().unwrap();
             let is_deadly = kills >= KILLS_MAX;
             let is_suspect = kills >= SUSPECT_AT && !is_deadly;
-            // Suspects are tried one after the other.
+            // Suspects are tried one after the other, the last claimed first.
             let due = now + SUSPECT_APART * if is_suspect { suspects } else { 0 };
             suspects += u32::from(is_suspect);
             let mut lanes = Vec::new();

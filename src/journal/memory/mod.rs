@@ -19,6 +19,7 @@ use super::{
 mod claim;
 mod hands;
 mod look;
+mod record;
 mod refused;
 mod settle;
 mod state;

@@ -196,17 +196,30 @@ impl State {
         Settled::Done
     }
 
+    /// How often in a row a message was cut off, this time included.
+    fn kills(&self, open: &OpenMessage) -> u32 {
+        let members = open.members.iter();
+        let of_it = members.filter_map(|one| self.deliveries.get(one));
+        of_it.map(|one| one.kills + 1).max().unwrap_or(0)
+    }
+
+    fn is_suspect(&self, open: &OpenMessage) -> bool {
+        (SUSPECT_AT..KILLS_MAX).contains(&self.kills(open))
+    }
+
     pub(super) fn crash(&mut self, now: Timestamp) {
         for endpoint in self.endpoints.values_mut() {
             endpoint.crash();
         }
         let in_place = self.size().is_brimful();
-        let mut suspects = 0;
+        let mut suspects = self
+            .open
+            .values()
+            .filter(|open| self.is_suspect(open))
+            .count();
         for (_, open) in std::mem::take(&mut self.open) {
-            let all = open.members.iter();
-            let of_it = all.filter_map(|one| self.deliveries.get(one));
-            let kills = of_it.map(|one| one.kills + 1).max().unwrap_or(0);
-            let too_often = kills >= KILLS_MAX;
+            let is_suspect = self.is_suspect(&open);
+            let too_often = self.kills(&open) >= KILLS_MAX;
             let broken_up = too_often && open.members.len() > 1;
             let message = self
                 .messages
@@ -217,9 +230,9 @@ impl State {
             if broken_up {
                 self.messages.remove(&open.message);
             }
-            let is_suspect = kills >= SUSPECT_AT && !too_often;
-            let due = now + SUSPECT_APART * if is_suspect { suspects } else { 0 };
-            suspects += u32::from(is_suspect);
+            suspects -= usize::from(is_suspect);
+            let before = u32::try_from(suspects).unwrap_or(u32::MAX);
+            let due = now + SUSPECT_APART * if is_suspect { before } else { 0 };
             let words = if broken_up { CUT_APART } else { CUT_OFF };
             let lanes = open
                 .members

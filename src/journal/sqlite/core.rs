@@ -229,10 +229,10 @@ impl<'c> Core<'c> {
         Ok(core)
     }
 
-    /// Refuses intake that would use up the reserve, whatever its group has taken already.
-    pub(super) fn make_sure_of_room(&self, bytes: u64) -> Result<(), Fault> {
+    /// Refuses intake where what is there and what its group has taken come to the reserve.
+    pub(super) fn make_sure_of_room(&self) -> Result<(), Fault> {
         let size = self.gauge.size();
-        if size.has_room_for(self.taken, bytes) {
+        if size.takes_more_than(self.taken) {
             return Ok(());
         }
         let (used, max) = (size.used, size.max);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::SqliteJournal;
 use super::reader::Reader;
 use super::rows::{outcome_word, phase, state, timestamp};
-use super::{core, standing, walk};
+use super::{core, find, standing, walk};
 use crate::journal::{
     AttemptRow, DeliveryFilter, DeliveryNo, DeliveryRow, EndpointRow, Error, EventFilter, EventNo,
     EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow,
@@ -34,7 +34,7 @@ impl Look for SqliteJournal {
 
     async fn event(&self, id: EventId) -> Result<Option<EventRow>, Error> {
         self.reader
-            .read(move |reader| match walk::event_number(reader, id)? {
+            .read(move |reader| match find::event_number(reader, id)? {
                 Some(number) => event(reader, number),
                 None => Ok(None),
             })
@@ -49,7 +49,7 @@ impl Look for SqliteJournal {
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRow>, Error> {
         self.reader
-            .read(move |reader| walk::delivery_by_id(reader, id))
+            .read(move |reader| find::delivery_by_id(reader, id))
             .await
     }
 
@@ -57,7 +57,7 @@ impl Look for SqliteJournal {
         self.reader
             .read(move |reader| {
                 let mut rows = Vec::new();
-                for number in walk::deliveries_of(reader, of.0)? {
+                for number in find::deliveries_of(reader, of.0)? {
                     rows.extend(delivery(reader, number, Attempts::All)?);
                 }
                 Ok(rows)

@@ -4,7 +4,7 @@
 //! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
 //! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
 //! `settle`, `sweep`), `refused` (bodies), `gauge` (how large it is), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
-//! `checkpoint` (beside the writer); for people `reader`, `look`, `standing` and `index`,
+//! `checkpoint` (beside the writer); for people `reader`, `look`, `find`, `walk`, `standing` and `index`,
 //! and what they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
 
 use std::path::{Path, PathBuf};
@@ -35,6 +35,7 @@ mod core;
 mod cost;
 mod endpoints;
 mod fault;
+mod find;
 mod finish;
 mod gather;
 mod gauge;

@@ -24,8 +24,7 @@ impl Verb for Record {
     type Made = Vec<Recorded>;
 
     fn run(&mut self, core: &mut Core<'_>) -> Result<Self::Made, Fault> {
-        let bytes = self.entries.iter().map(Entry::bytes).sum();
-        core.make_sure_of_room(bytes)?;
+        core.make_sure_of_room()?;
         // Refused before the first row, so that a batch is never half-written.
         for entry in &self.entries {
             if let Entry::Event(event) = entry {
@@ -36,7 +35,7 @@ impl Verb for Record {
             .iter()
             .map(|entry| write(core, entry))
             .collect::<Result<_, _>>()
-            .inspect(|_| core.taken += bytes)
+            .inspect(|_| core.taken += self.entries.iter().map(Entry::bytes).sum::<u64>())
     }
 
     fn weight(&self) -> usize {

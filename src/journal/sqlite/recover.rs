@@ -23,7 +23,7 @@ pub(super) fn recover(core: &mut Core<'_>, now: i64) -> rusqlite::Result<()> {
         return Ok(());
     }
     core.begin()?;
-    let mut suspects = 0;
+    let mut suspects = open.values().filter(|message| is_suspect(message)).count();
     for (attempt, mut message) in open {
         message.lanes.sort_by_key(|lane| (lane.level, lane.head));
         let first = message.lanes.first();
@@ -33,13 +33,13 @@ pub(super) fn recover(core: &mut Core<'_>, now: i64) -> rusqlite::Result<()> {
             leader: leader(&message),
             now,
         };
-        let kills = message.lanes.iter().map(|lane| lane.kills + 1).max();
-        let kills = kills.unwrap_or(0);
-        if kills < i64::from(KILLS_MAX) {
-            let is_suspect = kills >= i64::from(SUSPECT_AT);
-            let due = now.saturating_add(suspects * i64::from(is_suspect) * millis(SUSPECT_APART));
-            suspects += i64::from(is_suspect);
-            dead.try_again(core, &message, due)?;
+        if is_suspect(&message) {
+            suspects -= 1;
+            let before = i64::try_from(suspects).unwrap_or(i64::MAX);
+            let wait = before.saturating_mul(millis(SUSPECT_APART));
+            dead.try_again(core, &message, now.saturating_add(wait))?;
+        } else if kills(&message) < i64::from(KILLS_MAX) {
+            dead.try_again(core, &message, now)?;
         } else if message.lanes.len() > 1 {
             dead.break_up(core, &message)?;
         } else {
@@ -47,6 +47,16 @@ pub(super) fn recover(core: &mut Core<'_>, now: i64) -> rusqlite::Result<()> {
         }
     }
     core.commit()
+}
+
+/// How often in a row it was cut off, this time included.
+fn kills(open: &Open) -> i64 {
+    let kills = open.lanes.iter().map(|lane| lane.kills + 1);
+    kills.max().unwrap_or(0)
+}
+
+fn is_suspect(open: &Open) -> bool {
+    (i64::from(SUSPECT_AT)..i64::from(KILLS_MAX)).contains(&kills(open))
 }
 
 /// An attempt whose process is dead.

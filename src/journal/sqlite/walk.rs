@@ -1,26 +1,26 @@
 //! Lists for people: walked by key, newest first, each hit verified, a bounded number of rows
 //! looked at per page.
 
-use herald_model::{DeliveryId, DeliveryState, EventId};
+use herald_model::DeliveryState;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Params};
+use rusqlite::OptionalExtension;
 
-use super::finish::{DEAD, DELIVERED, SUPPRESSED};
+mod candidates;
+mod paging;
+
+use self::candidates::Candidates;
+use self::paging::LOOKED_AT_MAX;
+pub(super) use self::paging::Paging;
+use super::find::{deliveries_of, event_number, event_of, is_added};
+use super::finish::{DEAD, SUPPRESSED};
 use super::index::Kind;
-use super::look::{Attempts, delivery, delivery_id, event};
+use super::look::{Attempts, delivery, event};
 use super::reader::Reader;
 use super::rows::timestamp;
 use crate::journal::texts::Texts;
 use crate::journal::{
-    Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, OperationFilter, OperationRow,
-    Page, page_limit,
+    Cursor, DeliveryFilter, DeliveryRow, EventFilter, EventRow, OperationFilter, OperationRow, Page,
 };
-
-/// Rows looked at for one page. Chosen: some tens of milliseconds.
-const LOOKED_AT_MAX: usize = 20_000;
-
-/// Integers read ahead in one go.
-const STRIDE: i64 = 256;
 
 /// How far receive times may run against the integers (clock steps, slow senders), in
 /// milliseconds; a walk bounded by time goes on that much longer.
@@ -181,127 +181,6 @@ pub(super) fn operations(
     Ok(page.done())
 }
 
-/// The integer of an event.
-pub(super) fn event_number(reader: &Reader, id: EventId) -> rusqlite::Result<Option<i64>> {
-    // Asked before the index: what is indexed meanwhile is looked at twice, never missed.
-    let position = position(reader);
-    let indexed = match &reader.index {
-        Some(index) => index.event(id).ok().flatten(),
-        None => None,
-    };
-    let is_it = |number: i64| -> rusqlite::Result<bool> {
-        let found: Option<[u8; 16]> = reader
-            .conn
-            .prepare_cached("SELECT id FROM event WHERE seq = ?1")?
-            .query_row([number], |row| row.get(0))
-            .optional()?;
-        Ok(found.is_some_and(|found| found == *id.uuid().as_bytes()))
-    };
-    if let Some(number) = indexed
-        && is_it(number)?
-    {
-        return Ok(Some(number));
-    }
-    reader
-        .conn
-        .prepare_cached("SELECT seq FROM event WHERE seq > ?1 AND id = ?2")?
-        .query_row(rusqlite::params![position, id.uuid().as_bytes()], |row| {
-            row.get(0)
-        })
-        .optional()
-}
-
-/// A delivery with all its attempts.
-pub(super) fn delivery_by_id(
-    reader: &Reader,
-    id: DeliveryId,
-) -> rusqlite::Result<Option<DeliveryRow>> {
-    // Before the index, as above.
-    let position = position(reader);
-    let hits = match &reader.index {
-        Some(index) => index
-            .find(Kind::Delivery, id.uuid().as_bytes(), i64::MAX, 8)
-            .unwrap_or_default(),
-        None => Vec::new(),
-    };
-    for number in hits {
-        if delivery_id(reader, number)? == Some(id) {
-            return delivery(reader, number, Attempts::All);
-        }
-    }
-    let added: Option<i64> = reader
-        .conn
-        .prepare_cached("SELECT delivery FROM added WHERE id = ?1")?
-        .query_row([id.uuid().as_bytes()], |row| row.get(0))
-        .optional()?;
-    if let Some(number) = added {
-        return delivery(reader, number, Attempts::All);
-    }
-    let mut tail = reader
-        .conn
-        .prepare_cached("SELECT seq FROM delivery WHERE event > ?2 AND seq >= ?1 ORDER BY seq")?;
-    let from: Option<i64> = reader
-        .conn
-        .prepare_cached("SELECT first_delivery FROM event WHERE seq > ?1 ORDER BY seq LIMIT 1")?
-        .query_row([position], |row| row.get(0))
-        .optional()?;
-    let Some(from) = from else { return Ok(None) };
-    let mut rows = tail.query([from, position])?;
-    while let Some(row) = rows.next()? {
-        let number: i64 = row.get(0)?;
-        if delivery_id(reader, number)? == Some(id) {
-            return delivery(reader, number, Attempts::All);
-        }
-    }
-    Ok(None)
-}
-
-/// The deliveries of an event, in order.
-pub(super) fn deliveries_of(reader: &Reader, event: i64) -> rusqlite::Result<Vec<i64>> {
-    let range: Option<(i64, i64)> = reader
-        .conn
-        .prepare_cached("SELECT first_delivery, deliveries FROM event WHERE seq = ?1")?
-        .query_row([event], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let mut all = range.map_or_else(Vec::new, |(first, count)| (first..first + count).collect());
-    let mut added = reader
-        .conn
-        .prepare_cached("SELECT delivery FROM added WHERE event = ?1 ORDER BY delivery")?;
-    let mut rows = added.query([event])?;
-    while let Some(row) = rows.next()? {
-        all.push(row.get(0)?);
-    }
-    Ok(all)
-}
-
-/// Whether a delivery was planned after its event was recorded.
-fn is_added(reader: &Reader, delivery: i64) -> rusqlite::Result<bool> {
-    reader
-        .conn
-        .prepare_cached("SELECT 1 FROM added WHERE delivery = ?1")?
-        .exists([delivery])
-}
-
-fn event_of(reader: &Reader, delivery: i64) -> rusqlite::Result<Option<(i64, Timestamp)>> {
-    reader
-        .conn
-        .prepare_cached(
-            "SELECT e.seq, e.received FROM delivery d JOIN event e ON e.seq = d.event \
-             WHERE d.seq = ?1",
-        )?
-        .query_row([delivery], |row| Ok((row.get(0)?, timestamp(row.get(1)?))))
-        .optional()
-}
-
-/// How far the index reaches.
-fn position(reader: &Reader) -> i64 {
-    reader
-        .index
-        .as_ref()
-        .and_then(|index| index.position().ok())
-        .unwrap_or(0)
-}
-
 /// Below which event a list begins.
 fn start(
     reader: &Reader,
@@ -366,183 +245,4 @@ fn texts_match(
     same(sender, texts.sender_id.as_deref())
         && same(eni, texts.eni.as_deref())
         && same(request, texts.request.as_deref())
-}
-
-/// Integers that may be wanted, newest first.
-struct Candidates<'f> {
-    from: From<'f>,
-    below: i64,
-    ahead: Vec<i64>,
-}
-
-enum From<'f> {
-    /// Every row of a table.
-    Table(&'static str),
-    /// Deliveries that ended so.
-    State(i64),
-    /// Deliveries that have not ended.
-    Pending,
-    /// Events beyond the index's position, then what the index finds.
-    Tail(Kind, &'f str, i64),
-    Index(Kind, &'f str),
-    /// No more than what was read ahead.
-    Listed,
-}
-
-impl<'f> Candidates<'f> {
-    fn all(table: &'static str, below: i64) -> Self {
-        Self::of(From::Table(table), below)
-    }
-
-    fn state(state: i64, below: i64) -> Self {
-        debug_assert_ne!(state, DELIVERED);
-        Self::of(From::State(state), below)
-    }
-
-    fn pending(below: i64) -> Self {
-        Self::of(From::Pending, below)
-    }
-
-    /// `numbers` in rising order.
-    fn listed(numbers: Vec<i64>) -> Self {
-        let mut listed = Self::of(From::Listed, 0);
-        listed.ahead = numbers;
-        listed
-    }
-
-    fn found(reader: &Reader, kind: Kind, text: &'f str, below: i64) -> rusqlite::Result<Self> {
-        Ok(Self::of(From::Tail(kind, text, position(reader)), below))
-    }
-
-    const fn of(from: From<'f>, below: i64) -> Self {
-        Self {
-            from,
-            below,
-            ahead: Vec::new(),
-        }
-    }
-
-    fn next(&mut self, reader: &Reader) -> rusqlite::Result<Option<i64>> {
-        if self.ahead.is_empty() {
-            self.read_ahead(reader)?;
-        }
-        Ok(self.ahead.pop())
-    }
-
-    fn read_ahead(&mut self, reader: &Reader) -> rusqlite::Result<()> {
-        let below = self.below;
-        self.ahead = match self.from {
-            From::Table("event") => numbers(
-                reader,
-                "SELECT seq FROM event WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
-                [below, STRIDE],
-            )?,
-            From::Table(_) => numbers(
-                reader,
-                "SELECT seq FROM delivery WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
-                [below, STRIDE],
-            )?,
-            From::State(state) => numbers(
-                reader,
-                "SELECT delivery FROM finish WHERE state <> 1 AND state = ?3 AND delivery < ?1 \
-                 ORDER BY delivery DESC LIMIT ?2",
-                [below, STRIDE, state],
-            )?,
-            From::Pending => {
-                let mut both = numbers(
-                    reader,
-                    "SELECT head FROM lane WHERE head < ?1 ORDER BY head DESC LIMIT ?2",
-                    [below, STRIDE],
-                )?;
-                both.extend(numbers(
-                    reader,
-                    "SELECT delivery FROM queue WHERE delivery < ?1 ORDER BY delivery DESC LIMIT ?2",
-                    [below, STRIDE],
-                )?);
-                both.sort_unstable_by(|a, b| b.cmp(a));
-                // What lies below the end of either half could still be above rows of the other.
-                both.truncate(usize::try_from(STRIDE).unwrap_or(usize::MAX));
-                both
-            }
-            From::Tail(kind, text, position) => {
-                let tail = numbers(
-                    reader,
-                    "SELECT seq FROM event WHERE seq < ?1 AND seq > ?3 ORDER BY seq DESC LIMIT ?2",
-                    [below, STRIDE, position],
-                )?;
-                if tail.is_empty() {
-                    self.from = From::Index(kind, text);
-                    self.below = below.min(position + 1);
-                    return self.read_ahead(reader);
-                }
-                tail
-            }
-            From::Index(kind, text) => match &reader.index {
-                Some(index) => index
-                    .find(kind, text.as_bytes(), below, 256)
-                    .unwrap_or_default(),
-                None => Vec::new(),
-            },
-            From::Listed => Vec::new(),
-        };
-        if let Some(last) = self.ahead.last() {
-            self.below = *last;
-        }
-        self.ahead.reverse();
-        Ok(())
-    }
-}
-
-fn numbers(reader: &Reader, text: &str, params: impl Params) -> rusqlite::Result<Vec<i64>> {
-    reader
-        .conn
-        .prepare_cached(text)?
-        .query_map(params, |row| row.get(0))?
-        .collect()
-}
-
-/// A page that is being filled.
-pub(super) struct Paging<T> {
-    rows: Vec<(i64, T)>,
-    limit: usize,
-    looked_at: usize,
-    last: Option<i64>,
-}
-
-impl<T> Paging<T> {
-    pub(super) fn new(limit: u32) -> Self {
-        Self {
-            rows: Vec::new(),
-            limit: page_limit(limit),
-            looked_at: 0,
-            last: None,
-        }
-    }
-
-    /// One row beyond the page is looked for, to know whether there is a next page.
-    pub(super) fn goes_on(&self) -> bool {
-        self.rows.len() <= self.limit && self.looked_at < LOOKED_AT_MAX
-    }
-
-    pub(super) fn add(&mut self, number: i64, row: Option<T>) {
-        self.looked_at += 1;
-        self.last = Some(number);
-        self.rows.extend(row.map(|row| (number, row)));
-    }
-
-    /// The walk ended, the page is full, or enough was looked at.
-    pub(super) fn done(mut self) -> Page<T> {
-        let next = if self.rows.len() > self.limit {
-            self.rows.truncate(self.limit);
-            self.rows.last().map(|(number, _)| Cursor(*number))
-        } else if self.looked_at >= LOOKED_AT_MAX {
-            self.last.map(Cursor)
-        } else {
-            None
-        };
-        Page {
-            rows: self.rows.into_iter().map(|(_, row)| row).collect(),
-            next,
-        }
-    }
 }

@@ -301,7 +301,9 @@ impl Book {
             let known = &mut self.known[index(*number)];
             known.is_open = true;
             known.claims += 1;
-            let waited = now.duration_since(known.due).try_into().unwrap_or_default();
+            // Journals count in whole milliseconds.
+            let waited = now.as_millisecond() - known.due.as_millisecond();
+            let waited = Duration::from_millis(waited.try_into().unwrap_or(0));
             idle.push(known.first_attempt.map_or(Duration::ZERO, |_| waited));
             known.uncounted += *idle.last().unwrap();
         }

@@ -194,7 +194,9 @@ pub(crate) async fn beyond_the_reserve_trying_on_takes_no_more_room(engine: &mut
         world.pass(Duration::from_secs(60));
     }
     assert_eq!(charged, 29, "every attempt counts");
-    assert!(used.iter().skip(2).all(|one| *one <= used[2]), "{used:?}");
+    // Pages fill up and are split until the rows have found their places.
+    let (first, later) = used.split_at(10);
+    assert!(later.iter().max() <= first.iter().max(), "{used:?}");
     let waiting = world.deliveries(DeliveryFilter::default()).await;
     let row = world.journal().delivery(waiting[0].id).await.unwrap();
     assert_eq!(row.unwrap().attempts.len(), 1, "the last one is kept");

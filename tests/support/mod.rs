@@ -142,6 +142,16 @@ impl Herald {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until its log says it: a line may come a moment after what it tells of.
+    pub(crate) async fn says(&self, words: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            let is_late = tokio::time::Instant::now() >= deadline;
+            assert!(!is_late, "it does not say `{words}`:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }

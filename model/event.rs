@@ -11,6 +11,24 @@ use crate::ids::EventId;
 /// The name every ENI operation event bears (ECS documentation, "ENI operation notifications").
 pub const ENI_OPERATION_EVENT: &str = "NetworkInterface:NetworkInterfaceOperateCompleted";
 
+/// The top-level fields of the canonical form; what else stands there came in the sender's envelope.
+pub const CANONICAL_FIELDS: [&str; 14] = [
+    "ver",
+    "id",
+    "product",
+    "resourceId",
+    "level",
+    "name",
+    "userId",
+    "regionId",
+    "eventTime",
+    "content",
+    "initiator",
+    "addressee",
+    "intake",
+    "cause",
+];
+
 /// One thing that happened.
 ///
 /// `text` is the whole canonical form as JSON; the other fields are what Herald itself decides by,

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use herald_model::event::CANONICAL_FIELDS;
 use herald_model::{Event, Item};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -23,25 +24,6 @@ pub(super) const BATCH: &str = "application/cloudevents-batch+json; charset=utf-
 /// What is encoded in the value of a `ce-` header, besides all that is not ASCII (HTTP protocol
 /// binding, section 3.1.3.2).
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
-
-/// Fields of the canonical form that are no attributes of a CloudEvent; `id` and `eventTime` are
-/// looked at by themselves.
-const CANONICAL: [&str; 14] = [
-    "ver",
-    "id",
-    "product",
-    "resourceId",
-    "level",
-    "name",
-    "userId",
-    "regionId",
-    "eventTime",
-    "content",
-    "initiator",
-    "addressee",
-    "intake",
-    "cause",
-];
 
 /// The type of data: an attribute in the body, and the content type of a request in binary mode.
 const DATA_TYPE: &str = "datacontenttype";
@@ -178,7 +160,7 @@ fn own(event: &Event, fields: &BTreeMap<String, &RawValue>) -> Vec<(String, Valu
     attributes.extend(time.map(|time| ("time".to_owned(), time)));
     let others = fields
         .iter()
-        .filter(|(name, _)| !CANONICAL.contains(&name.as_str()));
+        .filter(|(name, _)| !CANONICAL_FIELDS.contains(&name.as_str()));
     attributes.extend(others.filter_map(|(name, raw)| Some((name.clone(), value(raw)?))));
     attributes
 }

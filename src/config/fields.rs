@@ -5,26 +5,12 @@
 
 use std::ops::Range;
 
-use herald_model::event::{EniOperation, EniStatus, Level};
+use herald_model::event::{CANONICAL_FIELDS, EniOperation, EniStatus, Level};
 use herald_model::settings::{Reading, did_you_mean};
 use herald_rules::pattern::FieldTest;
 
-/// Top-level fields of an event: the canonical ones, then those that CloudMonitor's envelopes add.
-const TOP: [&str; 21] = [
-    "ver",
-    "id",
-    "product",
-    "resourceId",
-    "level",
-    "name",
-    "userId",
-    "regionId",
-    "eventTime",
-    "content",
-    "initiator",
-    "addressee",
-    "intake",
-    "cause",
+/// Top-level fields that CloudMonitor's envelopes add to the canonical ones.
+const ADDED: [&str; 7] = [
     "status",
     "traceId",
     "instanceName",
@@ -33,6 +19,10 @@ const TOP: [&str; 21] = [
     "eventType",
     "keyword",
 ];
+
+fn top_level() -> impl Iterator<Item = &'static str> + Clone {
+    CANONICAL_FIELDS.into_iter().chain(ADDED)
+}
 
 /// Fields of the objects that Herald itself makes: complete, so anything else never matches.
 const MADE: [(&str, &[&str]); 4] = [
@@ -180,7 +170,9 @@ fn slip_of(path: &[&str]) -> Option<(usize, String)> {
     let unknown =
         |field: &str, near: &str| format!("no event is known to have a field `{field}`{near}");
     match path {
-        [top, ..] if !TOP.contains(top) => Some((0, unknown(top, &did_you_mean(top, TOP)))),
+        [top, ..] if !top_level().any(|known| known == *top) => {
+            Some((0, unknown(top, &did_you_mean(top, top_level()))))
+        }
         ["content", field, ..] if !ENI_CONTENT.contains(field) => {
             let near = did_you_mean(field, ENI_CONTENT);
             (!near.is_empty()).then(|| (1, unknown(&format!("content.{field}"), &near)))

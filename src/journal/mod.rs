@@ -13,26 +13,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use herald_model::event::Level;
-use herald_model::{
-    DeliveryId, DeliveryState, EndpointId, Event, EventId, MessageId, Outcome, Phase, Signal,
-};
+use herald_model::{DeliveryState, Phase};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 pub mod memory;
 pub mod sqlite;
 
+mod claim;
 mod endpoint;
+mod entry;
 mod error;
 mod hand;
 mod look;
 mod policy;
 mod refused;
+mod settle;
 mod size;
+mod sweep;
 mod texts;
 
+pub use claim::{ClaimRequest, Claimed, ClaimedItem, Claims, Room};
 pub use endpoint::{BREAKER_FAULTS, Limit, PROBE_WAIT, STARTS_MAX};
+pub use entry::{Entry, EventEntry, Generation, Identity, Learned, Planned, Recorded, Rules};
 pub use error::Error;
 pub use hand::{
     Cancel, Cancelled, Expire, Expired, Hand, HandVerb, Hands, Pause, Paused, Replay, STEP_MAX,
@@ -43,7 +46,9 @@ pub use look::{
 };
 pub use policy::{Digest, Policy};
 pub use refused::{FORGET_MAX, Refusals, RefusedEntry, RefusedFilter, RefusedRow};
+pub use settle::{Next, Saved, Settled, SettledItem, Settlement};
 pub use size::{Bounds, Fill, Size};
+pub use sweep::{Pressure, Sweep, Swept};
 
 /// How often a delivery may cut off its worker (crash, kill) before it is taken for the cause and
 /// becomes a dead letter. Chosen: a machine that restarts twice in a row is bad luck. A settlement
@@ -250,337 +255,6 @@ pub trait Journal: Look + Hands + Refusals {
 
 /// Who is told how long commits take.
 pub type OnCommit = Box<dyn Fn(Duration) + Send + Sync>;
-
-/// The rules of one configuration, as the journal keeps them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
-    /// Since when they are in force.
-    pub since: Timestamp,
-    /// Name and canonical text (JSON) of each subscription, in the file's order.
-    pub subscriptions: Vec<(Arc<str>, Arc<str>)>,
-    /// Names of the sinks.
-    pub sinks: Vec<Arc<str>>,
-}
-
-/// The integers of a configuration, in the order of its [`Rules`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation {
-    /// The generation.
-    pub number: GenerationNo,
-    /// Of the subscriptions.
-    pub subscriptions: Vec<SubscriptionNo>,
-    /// Of the sinks.
-    pub sinks: Vec<SinkNo>,
-}
-
-/// One thing to write down.
-#[derive(Debug, Clone)]
-pub enum Entry {
-    /// An event with its deliveries.
-    Event(Box<EventEntry>),
-    /// An operation result that triggered nothing.
-    NotTriggered {
-        /// When it was received.
-        received_at: Timestamp,
-        /// Name of its source.
-        source: Arc<str>,
-        /// The operation result as compact JSON.
-        operation: String,
-        /// The reason word.
-        reason: &'static str,
-    },
-    /// A body that was refused. It is kept only while there is room for it: up to
-    /// [`Bounds::refused`] and a share of [`Bounds::max_size`] per source, the oldest going first.
-    Refused(Box<RefusedEntry>),
-    /// How far a source has read. It is durable with the other entries of its batch or not at all,
-    /// so that a source which goes on from it reads nothing twice and passes nothing over.
-    Bookmark {
-        /// Name of the source, which has one bookmark: this one replaces the last.
-        source: Arc<str>,
-        /// Whatever its kind makes of it.
-        text: String,
-    },
-}
-
-/// An event with what follows from it.
-#[derive(Debug, Clone)]
-pub struct EventEntry {
-    /// The event.
-    pub event: Event,
-    /// Its canonical text with `intake.conflict` set, to be stored instead if the journal holds
-    /// the same identity with another fingerprint.
-    pub text_in_conflict: Arc<str>,
-    /// Received bytes where they differ from the canonical text, compressed (deflate), personal
-    /// data cut out.
-    pub original: Option<Vec<u8>>,
-    /// By what a repeat is recognised; none for an event without identity.
-    pub identities: Vec<Identity>,
-    /// Hash of what must be equal for a repeat to be the same event.
-    pub fingerprint: u64,
-    /// How long ago a repeat may lie.
-    pub dedup_window: Duration,
-    /// The rules that were applied.
-    pub generation: GenerationNo,
-    /// The subscriptions that matched, deliveries or not.
-    pub matched: Vec<SubscriptionNo>,
-    /// What was planned.
-    pub deliveries: Vec<Planned>,
-}
-
-/// One identity of an event: a keyed hash of its parts (never of unbounded length).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Identity(pub u128);
-
-/// A delivery to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
-    /// For whom.
-    pub subscription: SubscriptionNo,
-    /// By which way out.
-    pub sink: SinkNo,
-    /// Hash of the resource, for a sink that keeps order; `None` gives the delivery a lane of its
-    /// own.
-    pub lane: Option<u64>,
-    /// For preference between lanes.
-    pub level: Level,
-    /// When it is too late.
-    pub expires_at: Timestamp,
-}
-
-/// What a repeat knows more of an event, and what follows from it.
-#[derive(Debug, Clone)]
-pub struct Learned {
-    /// The event.
-    pub event: EventNo,
-    /// Its canonical text as it was looked at.
-    pub before: Arc<str>,
-    /// The same with what was learned.
-    pub text: Arc<str>,
-    /// When the repeat was received.
-    pub received_at: Timestamp,
-    /// Subscriptions that match besides those that did.
-    pub matched: Vec<SubscriptionNo>,
-    /// What was planned for them.
-    pub deliveries: Vec<Planned>,
-}
-
-/// The answer to one entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recorded {
-    /// Written.
-    Accepted {
-        /// The event's id.
-        id: EventId,
-        /// Whether the identity was there with other content.
-        conflict: bool,
-    },
-    /// The event is there already; nothing was planned.
-    Duplicate {
-        /// The first one's id.
-        of: EventId,
-    },
-    /// An operation result that triggered nothing, a refused body or a bookmark was written.
-    Noted,
-}
-
-/// What a dispatcher has room for.
-#[derive(Debug, Clone)]
-pub struct ClaimRequest {
-    /// The present.
-    pub now: Timestamp,
-    /// Messages wanted per sink. A sink that is not named gets none. Where sinks share an
-    /// endpoint, those named first are served first within a level.
-    pub room: Vec<Room>,
-}
-
-/// Room of one sink.
-#[derive(Debug, Clone)]
-pub struct Room {
-    /// The sink.
-    pub sink: SinkNo,
-    /// Messages that may start now. With 0 its backlog is looked after all the same.
-    pub messages: u32,
-    /// How messages are made for it.
-    pub policy: Arc<Policy>,
-}
-
-impl Room {
-    /// Room of a sink that nothing holds back and whose messages carry one delivery each.
-    pub fn plain(sink: SinkNo, messages: u32) -> Self {
-        Self {
-            sink,
-            messages,
-            policy: Arc::default(),
-        }
-    }
-}
-
-/// What was claimed.
-#[derive(Debug, Clone, Default)]
-pub struct Claims {
-    /// Messages to attempt now.
-    pub messages: Vec<Claimed>,
-    /// Deliveries that passed their `expires` and were suppressed.
-    pub expired: Vec<DeliveryId>,
-    /// Deliveries that a `max_backlog` had no room for and that were suppressed.
-    pub crowded_out: Vec<DeliveryId>,
-    /// When the next lane of a sink that was asked for becomes due, or the next permit comes for
-    /// one that is due already, later than the request's `now`; `None` when none waits. Lanes that
-    /// are due but found no room are not counted, nor those that wait for the end of an open
-    /// attempt: they are claimed when there is room again.
-    pub next_due: Option<Timestamp>,
-}
-
-/// A message whose attempt is open.
-#[derive(Debug, Clone)]
-pub struct Claimed {
-    /// The attempt, which is also the claim.
-    pub attempt: AttemptNo,
-    /// The message.
-    pub message: MessageId,
-    /// By which way out.
-    pub sink: SinkNo,
-    /// The endpoint whose permit it took; `None` where its sink's policy names none.
-    pub endpoint: Option<EndpointId>,
-    /// When the message's first attempt was claimed.
-    pub composed_at: Timestamp,
-    /// Text to be sent unchanged, where an earlier attempt may have arrived.
-    pub frozen: Option<String>,
-    /// The last checkpoint.
-    pub progress: Option<Vec<u8>>,
-    /// What it carries; never empty. CRITICAL first, then WARN, then INFO, each in commit order.
-    pub items: Vec<ClaimedItem>,
-}
-
-/// One delivery of a claimed message.
-#[derive(Debug, Clone)]
-pub struct ClaimedItem {
-    /// The delivery.
-    pub number: DeliveryNo,
-    /// Its public id.
-    pub id: DeliveryId,
-    /// Name of the subscription.
-    pub subscription: Arc<str>,
-    /// The event's id.
-    pub event: EventId,
-    /// The event's canonical text.
-    pub text: Arc<str>,
-    /// Attempts charged so far, this one not counted.
-    pub charged: u32,
-    /// When its first attempt was claimed; `None` before.
-    pub first_attempt: Option<Timestamp>,
-    /// How long it has been due since then without being claimed (limited, paused, held, behind a
-    /// breaker, or because Herald was busy or down), which does not count towards giving up.
-    pub uncounted: Duration,
-}
-
-/// What is stored with a message while it is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Saved {
-    /// The text about to be sent, as JSON.
-    Text(String),
-    /// The sink's checkpoint.
-    Progress(Vec<u8>),
-}
-
-/// How an attempt ended and what follows.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// The claim.
-    pub attempt: AttemptNo,
-    /// When it ended.
-    pub ended: Timestamp,
-    /// One per item of the message, in their order.
-    pub items: Vec<SettledItem>,
-    /// What the far side said about the way itself.
-    pub signal: Signal,
-}
-
-/// How it ended for one delivery.
-#[derive(Debug, Clone)]
-pub struct SettledItem {
-    /// The delivery.
-    pub delivery: DeliveryNo,
-    /// The outcome, secrets removed.
-    pub outcome: Outcome,
-    /// What becomes of the delivery.
-    pub next: Next,
-}
-
-/// What becomes of a delivery after an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// It is over, and it arrived.
-    Delivered,
-    /// It is over without success; why.
-    Dead(String),
-    /// It is tried again, at this time or later.
-    Again(Timestamp),
-}
-
-/// Whether a closing took effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// It did.
-    Done,
-    /// The claim was not held any more; nothing changed.
-    Stale,
-}
-
-/// How far a sweep goes to make room.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pressure {
-    /// Only what is old goes.
-    #[default]
-    None,
-    /// What is finished goes whatever its age, oldest first, and its identities with it: a repeat of
-    /// such an event is a new event. Ends as soon as the journal is [`Fill::Roomy`].
-    Finished,
-    /// The same; where nothing finished is found, the oldest INFO of the sink for which most waits
-    /// is suppressed as `backlog` and goes with its event, so that a sink that is gone for a week
-    /// cannot stop intake. What is WARN or above, or in flight, never goes. Ends as soon as the
-    /// journal is below [`Fill::Near`].
-    Waiting,
-}
-
-/// What may be removed.
-#[derive(Debug, Clone)]
-pub struct Sweep {
-    /// The present.
-    pub now: Timestamp,
-    /// How long finished events are kept.
-    pub keep: Duration,
-    /// How long identities are kept.
-    pub dedup_window: Duration,
-    /// Events looked at in this step; bounds the time the writer is held up.
-    pub events_max: u32,
-    /// How far it goes.
-    pub pressure: Pressure,
-}
-
-/// What one step removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Events removed.
-    pub events: u64,
-    /// Deliveries removed with them.
-    pub deliveries: u64,
-    /// Operation results and refused bodies removed.
-    pub others: u64,
-    /// Identities removed.
-    pub identities: u64,
-    /// Sink from which waiting deliveries were suppressed to make room, and how many.
-    pub crowded_out: Option<(Arc<str>, u64)>,
-    /// Whether another step would find more.
-    pub more: bool,
-}
-
-impl Swept {
-    /// Whether it made room.
-    pub const fn made_room(&self) -> bool {
-        self.events > 0 || self.others > 0
-    }
-}
 
 /// State of a delivery with, while it is pending, what it waits for.
 pub type Standing = (DeliveryState, Option<Phase>);

@@ -6,26 +6,9 @@
 //! what only EventBridge knows (`aliyuneventbusname`, `aliyunpublishtime` and the like) it does not
 //! have.
 
+use herald_model::event::CANONICAL_FIELDS;
 use herald_rules::json::{Object, Value};
 use jiff::Timestamp;
-
-/// Fields of Herald's own form that are no attributes of a CloudEvent.
-const OWN: [&str; 14] = [
-    "ver",
-    "id",
-    "product",
-    "resourceId",
-    "level",
-    "name",
-    "userId",
-    "regionId",
-    "eventTime",
-    "content",
-    "initiator",
-    "addressee",
-    "intake",
-    "cause",
-];
 
 /// The status with which CloudMonitor ends the names of some events, and which EventBridge leaves
 /// out of their types: `Instance:SystemMaintenance.Reboot:Executing` is of the type
@@ -66,7 +49,10 @@ pub(super) fn cloud_event(event: &Value) -> Value {
 /// The attributes as they came.
 fn own_attributes(fields: &Object) -> Object {
     let mut form = Object::new();
-    for (key, value) in fields.iter().filter(|(key, _)| !OWN.contains(key)) {
+    for (key, value) in fields
+        .iter()
+        .filter(|(key, _)| !CANONICAL_FIELDS.contains(key))
+    {
         form.insert(key, value.clone());
     }
     form

@@ -80,7 +80,7 @@ pub(super) fn suppress(
     reason: &str,
 ) -> rusqlite::Result<()> {
     forget_replayed(core, lane)?;
-    let heir = heir(core, lane)?;
+    let heir = companions(core, lane)?.first().copied();
     finish_before(core, lane, &Ending::suppressed(at, reason), heir)
 }
 
@@ -104,12 +104,14 @@ fn forget_replayed(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn heir(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<Option<i64>> {
+/// Who left the lane of this head only to go with it in its message.
+fn companions(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<Vec<i64>> {
+    let mut companions = Vec::new();
     let Some(message) = lane
         .message
         .filter(|_| lane.key.is_some() && lane.kept & MEMBERS != 0)
     else {
-        return Ok(None);
+        return Ok(companions);
     };
     for head in members_of(core, message)? {
         let other = core
@@ -120,10 +122,10 @@ fn heir(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<Option<i64>> {
         if let Some(other) = other.filter(|other| other.message == Some(message))
             && left_lane(core, &other, lane.key)?
         {
-            return Ok(Some(head));
+            companions.push(head);
         }
     }
-    Ok(None)
+    Ok(companions)
 }
 
 /// Whether a delivery left this ordered lane only to go with its head. One that the lane passed or
@@ -187,34 +189,13 @@ fn count(core: &mut Core<'_>, sink: i64, state: i64) {
 /// Lets the lane go on without its head, which is tried again at `due` in a lane of its own.
 pub(super) fn pass(core: &mut Core<'_>, lane: &Lane, due: i64, now: i64) -> rusqlite::Result<()> {
     core.sql.pass_lane.execute([lane.head, due])?;
-    pass_companions(core, lane)?;
+    for head in companions(core, lane)? {
+        core.sql.mark_late.execute([head])?;
+    }
     match lane.key {
         Some(key) => promote(core, lane.sink, key, now),
         None => Ok(()),
     }
-}
-
-/// What left a lane only to go with its head is passed with it.
-fn pass_companions(core: &mut Core<'_>, lane: &Lane) -> rusqlite::Result<()> {
-    let Some(message) = lane
-        .message
-        .filter(|_| lane.key.is_some() && lane.kept & MEMBERS != 0)
-    else {
-        return Ok(());
-    };
-    for head in members_of(core, message)? {
-        let other = core
-            .sql
-            .lane_by_head
-            .query_row([head], Lane::read)
-            .optional()?;
-        if let Some(other) = other.filter(|other| other.message == Some(message))
-            && left_lane(core, &other, lane.key)?
-        {
-            core.sql.mark_late.execute([head])?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes what is stored for a message.

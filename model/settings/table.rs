@@ -20,7 +20,7 @@ use crate::secret::Secret;
 mod nested;
 mod size;
 
-use size::parse_size;
+use size::{parse_size, size_text};
 
 /// One table. Ask for every key it may hold, then call [`finish`](Self::finish).
 pub struct Table<'t> {
@@ -210,9 +210,9 @@ impl<'t> Table<'t> {
                 return Ok(Some(size));
             }
             Err(format!(
-                "must be a size from {} B to {} B",
-                range.start(),
-                range.end()
+                "must be a size from {} to {}",
+                size_text(*range.start()),
+                size_text(*range.end())
             ))
         })
     }

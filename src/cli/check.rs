@@ -8,7 +8,7 @@ use herald_model::{EventId, SinkKind};
 use herald_rules::COST_MAX;
 use uuid::Uuid;
 
-use super::table::short;
+use super::table::{counted, short};
 use super::{Done, Failure};
 use crate::api::VerdictView;
 use crate::clock;
@@ -54,14 +54,6 @@ pub(super) fn run(arguments: &Arguments, kinds: &'static [SinkKind]) -> Done {
         counted(config.tests.len(), "test"),
     );
     Ok(ExitCode::SUCCESS)
-}
-
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
 }
 
 /// So many patterns are listed with their cost, the most expensive ones. Chosen: what fits a screen.

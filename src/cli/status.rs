@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::Done;
 use super::client::{Client, Router, expect_success};
 use super::list::text;
-use super::table::table;
+use super::table::{counted, table};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -36,10 +36,10 @@ pub(super) async fn run(arguments: Arguments) -> Done {
     let status: Value = serde_json::from_str(answer.get())?;
     let total = |key: &str| text(&status, &["totals", key]);
     println!(
-        "herald {}, {} events recorded, {} subscriptions in force",
+        "herald {}, {} recorded, {} in force",
         text(&status, &["version"]),
-        total("events"),
-        text(&status, &["subscriptions"])
+        counted(total("events"), "event"),
+        counted(text(&status, &["subscriptions"]), "subscription")
     );
     println!(
         "planned {} = delivered {} + dead {} + suppressed {} + pending {} + removed {}{}",

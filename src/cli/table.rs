@@ -1,6 +1,6 @@
 //! Tables that line up.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 /// Writes rows under a header, columns as wide as their widest cell, two spaces apart. The last
 /// column is not padded.
@@ -44,6 +44,13 @@ pub(super) fn short(text: &str, max: usize) -> String {
     }
     let head: String = clean.chars().take(max.saturating_sub(1)).collect();
     format!("{head}…")
+}
+
+/// So many of something, in words.
+pub(super) fn counted(count: impl Display, what: &str) -> String {
+    let count = count.to_string();
+    let more = if count == "1" { "" } else { "s" };
+    format!("{count} {what}{more}")
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub enum Entry {
         reason: &'static str,
     },
     /// A body that was refused. It is kept only while there is room for it: up to
-    /// [`Bounds::refused`](super::Bounds::refused) and a share of [`Bounds::max_size`] per source, the oldest going first.
+    /// [`Bounds::refused`](super::Bounds::refused) and a share of [`Bounds::max_size`](super::Bounds::max_size) per source, the oldest going first.
     Refused(Box<RefusedEntry>),
     /// How far a source has read. It is durable with the other entries of its batch or not at all,
     /// so that a source which goes on from it reads nothing twice and passes nothing over.

@@ -28,7 +28,8 @@ impl Process {
     /// The built router on the configuration at `config`.
     pub(crate) fn herald(config: &Path) -> Self {
         let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
+        let program = std::env::var("HERALD_BENCH_PROGRAM");
+        let mut child = Command::new(program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_herald")))
             .args(["serve", "-c"])
             .arg(config)
             .env("HERALD_LOG", "info")
@@ -76,6 +77,16 @@ impl Process {
         let pid = self.child.id().to_string();
         let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
         assert!(killed.success());
+    }
+
+    /// How long it has kept a processor busy, within hundredths of a second.
+    pub(crate) fn busy(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Fields 14 and 15 (`proc_pid_stat(5)`), in ticks of a hundredth; the second is in parentheses.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let fields = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
     }
 
     /// Bytes that it caused to be written to the disk.

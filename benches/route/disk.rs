@@ -44,6 +44,11 @@ impl Commits {
             bytes: router.written_bytes(),
         }
     }
+
+    /// How many there were since `before`.
+    pub(crate) fn since(self, before: Self) -> f64 {
+        self.count - before.count
+    }
 }
 
 /// Prints what the commits since `before` took, and what the disk alone takes for the same.

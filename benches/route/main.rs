@@ -11,8 +11,10 @@
 //! - **waiting**: what `--waiting` deliveries that wait for another sink cost: memory, the start
 //!   to the first delivery, the latency of others, the rate at which they drain.
 //!
+//! With `--rate 5000` nothing but what an event costs at that rate, `--rounds` times for `--seconds`.
+//!
 //! Loader and receiver are this process, the router is another; all share the machine.
-//! `HERALD_BENCH_DIR` names another disk.
+//! `HERALD_BENCH_DIR` names another disk, `HERALD_BENCH_PROGRAM` another build of the router.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +28,7 @@
 #[path = "../peers/mod.rs"]
 mod peers;
 
+mod cost;
 mod deep;
 mod disk;
 mod full;
@@ -58,7 +61,11 @@ fn main() {
     let rounds = number("--rounds", 3);
     let length = Duration::from_secs(number("--seconds", 60));
     let waiting = number("--waiting", 1_000_000);
+    let rate = u32::try_from(number("--rate", 0)).unwrap();
     peers::runtime(1).block_on(async {
+        if rate > 0 {
+            return cost::run(rate.into(), rounds, length).await;
+        }
         for round in 1..=rounds {
             println!("round {round}");
             full::round(length).await;
@@ -83,7 +90,7 @@ fn configuration(folder: &Path, live: SocketAddr, deep: SocketAddr, max_size: &s
         format!(
             "[source.{name}]\nkind = \"http\"\n\
              [sink.{name}]\nkind = \"callback\"\nurl = \"http://{address}/\"\n\
-             allow_addresses = [\"127.0.0.0/8\"]\nconcurrency = 64\n\
+             allow_addresses = [\"127.0.0.0/8\"]\nconcurrency = 256\n\
              [[subscription]]\nname = \"{name}\"\nto = [\"{name}\"]\n\
              [subscription.when]\nlevel = \"WARN\"\nintake.source = \"{name}\"\n"
         )

@@ -85,15 +85,14 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let metrics = Arc::clone(&state.metrics);
-    let response = guarded(state, request, next).await;
+    let response = guarded(&state, request, next).await;
     if let Some(reason) = response.extensions().get() {
-        metrics.turned_away(*reason);
+        state.metrics.turned_away(*reason);
     }
     response
 }
 
-async fn guarded(state: State, mut request: Request, next: Next) -> Response {
+async fn guarded(state: &State, mut request: Request, next: Next) -> Response {
     let access = state.access.load();
     let (method, path) = (request.method().clone(), request.uri().path());
     let is_intake = super::intake::is_intake(&method, path);

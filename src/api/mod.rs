@@ -52,9 +52,11 @@ pub(crate) use look::{delivery_views, find_event, sink_views, stored_verdicts};
 pub use session::Sessions;
 pub use view::{AttemptView, DeliveryView, EventView, VerdictView};
 
-/// What every route can reach.
-#[derive(Clone)]
-pub struct State {
+/// What every route can reach. Shared whole, since each request takes it several times.
+pub type State = Arc<Reach>;
+
+/// The parts of it.
+pub struct Reach {
     /// The flow.
     pub pipeline: Pipeline,
     /// For looking.
@@ -122,7 +124,7 @@ pub fn router(state: State) -> Router {
         .method_not_allowed_fallback(problem::no_method);
     routes
         .layer(axum::middleware::from_fn_with_state(
-            state.clone(),
+            Arc::clone(&state),
             guard::guard,
         ))
         .with_state(state)

@@ -143,7 +143,7 @@ async fn start_on(
     let dispatcher = Dispatcher::new(Arc::clone(&journal), Arc::clone(&current));
     let limits = config.server.limits;
     let places = door::Places::new(limits.connections_max);
-    let state = api::State {
+    let state = Arc::new(api::Reach {
         pipeline: pipeline.clone(),
         journal: Arc::clone(&journal),
         current: Arc::clone(&current),
@@ -156,7 +156,7 @@ async fn start_on(
         metrics: Arc::clone(&metrics),
         attempts: dispatcher.ended(),
         journal_file: journal_file(&config),
-    };
+    });
     let stop_dispatch = CancellationToken::new();
     let stop_intake = CancellationToken::new();
     let cut = CancellationToken::new();

@@ -1,10 +1,12 @@
 //! Copying the write-ahead log into the database beside the writer.
 //!
 //! The log starts over when everything in it was copied and no reader needs it. Under constant
-//! load the tail is never copied by itself, so the two share the work: the [`Checkpointer`] copies
-//! the bulk on its own connection while the writer goes on; when little is left, the writer copies
+//! load the tail is never copied by itself, so the two share the work: the bulk is copied, and synced, by
+//! [`copy`] on a connection of its own while the writer goes on; when little is left, the writer copies
 //! that between two groups, and its next group starts the log over.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -53,8 +55,27 @@ impl WalGauge {
     }
 }
 
+/// The database's file beside SQLite, which syncs what it copied only when all of the log is copied: that
+/// would be the writer, and everybody would wait for megabytes instead of for the rest.
+///
+/// Closing a descriptor takes the process's locks off the file (`fcntl(2)`), so this one stays open
+/// until nobody uses the journal any more.
+pub(super) struct Copied(File);
+
+impl Copied {
+    /// Opens the file of the database at `path`.
+    pub(super) fn open(path: &Path) -> std::io::Result<Self> {
+        File::open(path).map(Self)
+    }
+
+    /// Makes durable what was copied. What fails here SQLite finds out when it syncs itself.
+    fn sync(&self) {
+        let _ = self.0.sync_data();
+    }
+}
+
 /// Copies the bulk each time it is asked to; ends when the writer is gone.
-pub(super) fn copy(conn: &Connection, asked: &Receiver<()>, rest: &AtomicBool) {
+pub(super) fn copy(conn: &Connection, copied_to: &Copied, asked: &Receiver<()>, rest: &AtomicBool) {
     while asked.recv().is_ok() {
         // Only one can copy at a time: while the rest is the writer's, this one stays away.
         if rest.load(Ordering::Acquire) {
@@ -64,6 +85,7 @@ pub(super) fn copy(conn: &Connection, asked: &Receiver<()>, rest: &AtomicBool) {
         for _ in 0..PASSES_MAX {
             match look(conn, "PASSIVE") {
                 Ok(log) => {
+                    copied_to.sync();
                     // Where the writer is as fast as the copying, little is never left; then the
                     // writer must wait for a larger rest before the log is too large.
                     let overtaken = log.frames * PAGE_BYTES > WAL_BYTES_MAX / 2;
@@ -116,7 +138,7 @@ fn look(conn: &Connection, mode: &str) -> rusqlite::Result<Log> {
 
 /// Copies everything and empties the log, when everybody else has closed. What fails here is done
 /// by the next start.
-pub(super) fn leave_nothing(path: &std::path::Path) {
+pub(super) fn leave_nothing(path: &Path) {
     if let Ok(conn) = super::open::checkpointer(path) {
         let _ = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }

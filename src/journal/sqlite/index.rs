@@ -28,9 +28,9 @@ const VERSION: i64 = 2;
 
 /// Pause between two batches. Hashes fall anywhere in the index, so that a batch costs about the
 /// same pages whatever its size: under load a few large ones are much cheaper than many small ones.
-/// What is recorded meanwhile is scanned by whoever looks. Chosen: at full speed that is some
-/// thousands of events, a few milliseconds.
-const PAUSE: Duration = Duration::from_millis(500);
+/// What is recorded meanwhile is scanned by whoever looks. Chosen: at full speed that is some ten
+/// thousand events, of which a scan takes some ten milliseconds.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Hashes in one transaction of the index.
 const BATCH_HASHES: usize = 65_536;

@@ -87,6 +87,7 @@ struct Running {
     checkpointer: JoinHandle<()>,
     index: index::Handle,
     path: PathBuf,
+    copied: Arc<checkpoint::Copied>,
     lock: lock::Lock,
 }
 
@@ -108,6 +109,11 @@ impl SqliteJournal {
             .map(Arc::new)
             .map_err(|cause| fault::while_opening(&path, &cause))?;
         let bulk = open::checkpointer(&path)?;
+        let copied = checkpoint::Copied::open(&path).map_err(|cause| Error::Open {
+            path: path.clone(),
+            why: cause.to_string(),
+        })?;
+        let copied = Arc::new(copied);
         let gauge = Arc::new(gauge::Gauge::default());
         let index = index::Handle::start(&path, Arc::clone(&names), Arc::clone(&gauge))?;
 
@@ -139,9 +145,12 @@ impl SqliteJournal {
                 writer::write(loading, &conn, waiting, &ready, telling);
             })?
         };
-        let checkpointer = spawn("journal-wal", move || {
-            checkpoint::copy(&bulk, &bulk_asked, &rest);
-        })?;
+        let checkpointer = {
+            let copied = Arc::clone(&copied);
+            spawn("journal-wal", move || {
+                checkpoint::copy(&bulk, &copied, &bulk_asked, &rest);
+            })?
+        };
         let journal = Self {
             reader: Arc::new(reader::Pool::new(path.clone(), names)),
             due,
@@ -152,6 +161,7 @@ impl SqliteJournal {
                 checkpointer,
                 index,
                 path,
+                copied,
                 lock,
             })),
             jobs: Mutex::new(Some(jobs)),
@@ -210,6 +220,7 @@ impl Running {
         let _ = self.checkpointer.join();
         self.index.end();
         checkpoint::leave_nothing(&self.path);
+        drop(self.copied);
         drop(self.lock);
     }
 }

@@ -102,7 +102,7 @@ statements! {
     hold_sink: "INSERT INTO pause (sink, at, who, why) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
     let_go: "DELETE FROM pause WHERE sink = ?1";
 
-    old_events: "SELECT seq, received, first_delivery, deliveries FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    old_events: "SELECT seq, received, first_delivery, deliveries, octet_length(text) FROM event WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     event_from: "SELECT seq, received FROM event WHERE seq >= ?1 ORDER BY seq LIMIT 1";
     kept_back: "SELECT k.event, e.first_delivery, e.deliveries FROM kept_back k JOIN event e ON e.seq = k.event WHERE k.event > ?1 ORDER BY k.event LIMIT ?2";
     insert_kept_back: "INSERT INTO kept_back (event) VALUES (?1) ON CONFLICT DO NOTHING";

@@ -19,6 +19,13 @@ pub(super) struct Sweeping {
 /// of 4 MiB no more than 64 MiB.
 const AT_ONCE: usize = 16;
 
+/// Bytes of events that are removed before it is looked whether that was enough. Chosen: a look costs
+/// about as much as an event, and what is removed beyond need is no more than this and one event.
+const LOOK_BYTES: i64 = 64 << 10;
+
+/// What an event takes beside its text, about.
+const BESIDE_BYTES: i64 = 512;
+
 /// An old event: its integer, first delivery and how many.
 type Old = (i64, i64, i64);
 
@@ -125,18 +132,27 @@ fn sweep_events(
     tight: bool,
     swept: &mut Swept,
 ) -> rusqlite::Result<bool> {
-    let old: Vec<(Old, i64)> = core
+    let old: Vec<(Old, i64, i64)> = core
         .sql
         .old_events
         .query_map([core.count.swept, i64::from(events_max)], |row| {
-            Ok(((row.get(0)?, row.get(2)?, row.get(3)?), row.get(1)?))
+            let event = (row.get(0)?, row.get(2)?, row.get(3)?);
+            Ok((event, row.get(1)?, row.get(4)?))
         })?
         .collect::<Result<_, _>>()?;
     let full = old.len() == events_max as usize;
-    for (event, received) in old {
-        if received >= cut || (tight && core.fill()? == Fill::Roomy) {
+    let mut unlooked = LOOK_BYTES;
+    for (event, received, bytes) in old {
+        if received >= cut {
             return Ok(false);
         }
+        if tight && unlooked >= LOOK_BYTES {
+            if core.fill()? == Fill::Roomy {
+                return Ok(false);
+            }
+            unlooked = 0;
+        }
+        unlooked += bytes + BESIDE_BYTES;
         if !remove(core, event, swept)? {
             core.sql.insert_kept_back.execute([event.0])?;
         }

@@ -12,8 +12,9 @@ use super::Filler;
 const SLICE: i64 = 8_192;
 
 /// A turn begins when so many times the events removed since the last one are more than those that
-/// are left.
-const WORTH: i64 = 8;
+/// are left. Chosen: each turn writes most pages of the index anew, and so the index is at most half as
+/// large again as it has to be, a twentieth of the journal.
+const WORTH: i64 = 2;
 
 /// One table of the index: how its next rows are read, one is removed, and how it is known that
 /// the journal still has what it stands for.

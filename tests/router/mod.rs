@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use herald::api::{self, Access, State, door};
+use herald::api::{self, Access, Reach, door};
 use herald::in_force::{InForce, Source};
 use herald::intake::Limits;
 use herald::journal::memory::MemoryJournal;
@@ -109,7 +109,7 @@ impl Router {
         let room = api::Room::new(bodies_max);
         let places = door::Places::new(connections_max);
         let metrics = Arc::new(Metrics::default());
-        let state = State {
+        let state = Arc::new(Reach {
             pipeline: Pipeline::new(
                 Arc::clone(&journal) as Arc<dyn Journal>,
                 Arc::clone(&current),
@@ -126,7 +126,7 @@ impl Router {
             attempts: Arc::default(),
             metrics: Arc::clone(&metrics),
             journal_file: PathBuf::new(),
-        };
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let never = CancellationToken::new();

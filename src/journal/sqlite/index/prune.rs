@@ -1,158 +1,149 @@
-//! Taking out of the index what retention has removed from the journal.
+//! Giving back the parts of the index whose events retention has removed from the journal.
 //!
-//! Hashes lie anywhere, so a turn reads the whole index, slice by slice with the filling between
-//! them, and begins only when it is worth it.
+//! A part is given back when retention has passed all of it, slice by slice with the filling between
+//! them. What retention passed over, because it is not finished, stays, and its part is looked at again.
 
-use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::Filler;
 
-/// Rows of the index looked at in one slice. Chosen: some milliseconds.
-const SLICE: i64 = 8_192;
+/// Slices in which the rows of a table leave, by their hashes. Chosen: some milliseconds each.
+const SLICES: i64 = 8;
 
-/// A turn begins when so many times the events removed since the last one are more than those that
-/// are left. Chosen: each turn writes most pages of the index anew, and so the index is at most half as
-/// large again as it has to be, a twentieth of the journal.
-const WORTH: i64 = 2;
+/// Hashes to a slice: 2 to the power of 64, divided by that.
+const SLICE_WIDTH: i64 = 1 << 61;
 
-/// One table of the index: how its next rows are read, one is removed, and how it is known that
-/// the journal still has what it stands for.
-struct Table {
-    next: &'static str,
-    delete: &'static str,
-    is_there: &'static str,
-    of_deliveries: bool,
-}
-
-const TABLES: [Table; 3] = [
-    Table {
-        next: "SELECT id, seq FROM event_id WHERE id > ?1 AND ?2 IS NOT NULL ORDER BY id LIMIT ?3",
-        delete: "DELETE FROM event_id WHERE id = ?1 AND seq = ?2",
-        is_there: "SELECT 1 FROM event WHERE seq = ?1",
-        of_deliveries: false,
-    },
-    Table {
-        next: "SELECT hash, seq FROM hash WHERE (hash, seq) > (?1, ?2) ORDER BY hash, seq LIMIT ?3",
-        delete: "DELETE FROM hash WHERE hash = ?1 AND seq = ?2",
-        is_there: "SELECT 1 FROM event WHERE seq = ?1",
-        of_deliveries: false,
-    },
-    Table {
-        next: "SELECT hash, seq FROM delivery WHERE (hash, seq) > (?1, ?2) \
-               ORDER BY hash, seq LIMIT ?3",
-        delete: "DELETE FROM delivery WHERE hash = ?1 AND seq = ?2",
-        is_there: "SELECT 1 FROM delivery WHERE seq = ?1",
-        of_deliveries: true,
-    },
-];
-
-/// A row of the index: what it is found by, and the integer that it gives.
-type Row = (Value, i64);
-
-/// What a running turn looks for, the table that it is at, and the last row it looked at.
-type Place = (Removed, usize, Row);
+/// What a slice is of: ids of events, all at once, then an eighth of the hashes of either table.
+const STEPS: i64 = 1 + 2 * SLICES;
 
 /// Where pruning stands.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    running: Option<Place>,
-    /// The last event that the turn before had seen removed.
-    done: i64,
-}
-
-/// How far retention has come.
-#[derive(Debug, Clone, Copy)]
-struct Removed {
-    /// The last event that it has looked at.
-    event: i64,
-    /// Deliveries before this one belong to events up to that.
-    delivery: i64,
+    /// The part that is given back, and the next step of it.
+    running: Option<(i64, i64)>,
+    /// The first part that retention had not passed when it was last looked at.
+    passed: i64,
+    /// The last part that was looked at again.
+    again: i64,
+    /// Whether a part is to be looked at again: one for each that was given back.
+    owes: bool,
 }
 
 impl Filler {
-    /// Looks at one slice; whether there is more to be looked at.
+    /// Takes one slice out; whether there is more to be taken out.
     pub(super) fn prune(&mut self) -> rusqlite::Result<bool> {
-        let Some((removed, place, after)) = self.next_slice()? else {
+        let Some((part, step)) = self.next_slice()? else {
             return Ok(false);
         };
-        let Some(table) = TABLES.get(place) else {
-            self.turn = Turn {
-                running: None,
-                done: removed.event,
-            };
-            return Ok(false);
-        };
-        let rows: Vec<Row> = self
-            .index
-            .prepare_cached(table.next)?
-            .query_map(params![after.0, after.1, SLICE], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
-            .collect::<Result<_, _>>()?;
-        let full = i64::try_from(rows.len()).is_ok_and(|count| count == SLICE);
-        let last = rows.last().cloned();
-        let gone = self.gone(table, removed, rows)?;
         let transaction = self.index.transaction()?;
-        for (key, seq) in gone {
+        take_out(&transaction, part, step)?;
+        if step + 1 == STEPS {
             transaction
-                .prepare_cached(table.delete)?
-                .execute(params![key, seq])?;
+                .prepare_cached(
+                    "DELETE FROM part WHERE part = ?1 \
+                     AND NOT EXISTS (SELECT 1 FROM event_id e WHERE e.part = ?1)",
+                )?
+                .execute([part])?;
         }
         transaction.commit()?;
-        self.turn.running = Some(match last.filter(|_| full) {
-            Some(last) => (removed, place, last),
-            None => (removed, place + 1, (Value::Null, i64::MIN)),
-        });
+        self.turn.running = (step + 1 < STEPS).then_some((part, step + 1));
         Ok(true)
     }
 
-    /// Where to go on, or to begin if that is worth it.
-    fn next_slice(&mut self) -> rusqlite::Result<Option<Place>> {
-        if let Some((removed, place, after)) = self.turn.running.take() {
-            // Below every key of the table.
-            let after = match (after, place) {
-                ((Value::Null, _), 0) => (Value::Blob(Vec::new()), i64::MIN),
-                ((Value::Null, _), _) => (Value::Integer(i64::MIN), i64::MIN),
-                (after, _) => after,
-            };
-            return Ok(Some((removed, place, after)));
+    /// The part and the step to go on with, or to begin.
+    fn next_slice(&mut self) -> rusqlite::Result<Option<(i64, i64)>> {
+        if let Some(running) = self.turn.running {
+            return Ok(Some(running));
         }
-        let (event, next): (i64, i64) = self
+        let swept: i64 = self
             .journal
-            .prepare_cached("SELECT swept, next_event FROM counter")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let since = event - self.turn.done;
-        if since <= 0 || since.saturating_mul(WORTH) <= next - event {
-            return Ok(None);
-        }
-        let delivery: Option<i64> = self
-            .journal
-            .prepare_cached("SELECT first_delivery FROM event WHERE seq > ?1 ORDER BY seq LIMIT 1")?
-            .query_row([event], |row| row.get(0))
-            .optional()?;
-        let removed = Removed {
-            event,
-            delivery: delivery.unwrap_or(i64::MAX),
+            .prepare_cached("SELECT swept FROM counter")?
+            .query_row([], |row| row.get(0))?;
+        let passed = (swept + 1) / self.part_events;
+        let mut next = self.index.prepare_cached(
+            "SELECT part FROM part WHERE part >= ?1 AND part < ?2 ORDER BY part LIMIT 1",
+        )?;
+        let mut first_within = |from: i64, below: i64| {
+            next.query_row([from, below], |row| row.get::<_, i64>(0))
+                .optional()
         };
-        Ok(Some((removed, 0, (Value::Blob(Vec::new()), i64::MIN))))
+        let part = match first_within(self.turn.passed, passed)? {
+            Some(part) => {
+                self.turn.passed = part + 1;
+                self.turn.owes = true;
+                Some(part)
+            }
+            None if self.turn.owes => {
+                self.turn.owes = false;
+                let after = first_within(self.turn.again + 1, passed)?;
+                let again = match after {
+                    Some(part) => Some(part),
+                    None => first_within(0, passed)?,
+                };
+                self.turn.again = again.unwrap_or_default();
+                again
+            }
+            None => None,
+        };
+        drop(next);
+        let Some(part) = part else { return Ok(None) };
+        self.note_kept(part)?;
+        Ok(Some((part, 0)))
     }
 
-    /// Of these rows, those whose event or delivery the journal has no more.
-    fn gone(&self, table: &Table, removed: Removed, rows: Vec<Row>) -> rusqlite::Result<Vec<Row>> {
-        let mut is_there = self.journal.prepare_cached(table.is_there)?;
-        let mut gone = Vec::new();
-        for (key, seq) in rows {
-            let is_old = if table.of_deliveries {
-                seq < removed.delivery
-            } else {
-                seq <= removed.event
-            };
-            // What was kept back is old and there.
-            if is_old && !is_there.exists([seq])? {
-                gone.push((key, seq));
+    /// Notes, where the slices of a part see it, what retention passed over in it.
+    fn note_kept(&self, part: i64) -> rusqlite::Result<()> {
+        self.index.execute_batch(
+            "CREATE TEMP TABLE IF NOT EXISTS kept (seq INTEGER PRIMARY KEY);
+             CREATE TEMP TABLE IF NOT EXISTS kept_delivery (seq INTEGER PRIMARY KEY);
+             DELETE FROM temp.kept; DELETE FROM temp.kept_delivery;",
+        )?;
+        let mut kept = self.journal.prepare_cached(
+            "SELECT e.seq, e.first_delivery, e.deliveries FROM kept_back k \
+             JOIN event e ON e.seq = k.event WHERE k.event BETWEEN ?1 AND ?2",
+        )?;
+        let first = part * self.part_events;
+        let mut rows = kept.query([first, first + self.part_events - 1])?;
+        let mut keep = self
+            .index
+            .prepare_cached("INSERT INTO temp.kept VALUES (?1)")?;
+        let mut keep_delivery = self
+            .index
+            .prepare_cached("INSERT INTO temp.kept_delivery VALUES (?1)")?;
+        while let Some(row) = rows.next()? {
+            keep.execute([row.get::<_, i64>(0)?])?;
+            let (first, count): (i64, i64) = (row.get(1)?, row.get(2)?);
+            for delivery in first..first + count {
+                keep_delivery.execute([delivery])?;
             }
         }
-        Ok(gone)
+        Ok(())
     }
+}
+
+/// Takes one slice of a part out, but for what is kept.
+fn take_out(index: &Connection, part: i64, step: i64) -> rusqlite::Result<()> {
+    if step == 0 {
+        let text =
+            "DELETE FROM event_id WHERE part = ?1 AND seq NOT IN (SELECT seq FROM temp.kept)";
+        index.prepare_cached(text)?.execute([part])?;
+        return Ok(());
+    }
+    let (text, slice) = match step {
+        step if step <= SLICES => (
+            "DELETE FROM hash WHERE part = ?1 AND hash BETWEEN ?2 AND ?3 \
+             AND seq NOT IN (SELECT seq FROM temp.kept)",
+            step - 1,
+        ),
+        step => (
+            "DELETE FROM delivery WHERE part = ?1 AND hash BETWEEN ?2 AND ?3 \
+             AND seq NOT IN (SELECT seq FROM temp.kept_delivery)",
+            step - 1 - SLICES,
+        ),
+    };
+    // Hashes are spread over all of `i64`, whose width it cannot hold itself.
+    let first = i64::MIN.wrapping_add(slice.wrapping_mul(SLICE_WIDTH));
+    let last = first.wrapping_add(SLICE_WIDTH - 1);
+    index.prepare_cached(text)?.execute([part, first, last])?;
+    Ok(())
 }

@@ -15,9 +15,12 @@ const TRIAL: Duration = Duration::from_secs(8);
 /// The first of these waits, in which caches fill, is not looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The journal's bound: some seconds of full load, so that retention deletes as fast as events are
-/// accepted for nearly all of it.
+/// The journal's bound: half a minute of full load, so that retention deletes as fast as events are
+/// accepted for all of it.
 const SMALL: &str = "192 MiB";
+
+/// Events that fill it that far before anything is tried, and how many stand in a body.
+const FILL: (u64, u64) = (180_000, 100);
 
 /// Full load is found to this share.
 const STEP: f64 = 0.04;
@@ -45,6 +48,8 @@ pub(crate) async fn round(length: Duration) {
     );
     disk::tell(&bench.router, before, slow.took, bench.folder.path()).await;
 
+    sender.in_batches(FILL.0, FILL.1).await;
+    settled(&bench.live).await;
     let accepted = sender.flat_out(CONNECTIONS, TRIAL / 2).await.rate();
     settled(&bench.live).await;
     println!("  accepted flat out                       {accepted:>10.0} a second");

@@ -48,6 +48,10 @@ use peers::pace::{About, Sender};
 /// Connections that post at a time.
 const CONNECTIONS: u64 = 64;
 
+/// Deliveries on their way at a time. More than connections, so that a stop of the disk, which claims
+/// and settlements wait for as posts do, leaves no backlog that grows.
+const CONCURRENCY: u64 = 256;
+
 /// Events that can be told apart.
 const NUMBERS: usize = 12_000_000;
 
@@ -90,7 +94,7 @@ fn configuration(folder: &Path, live: SocketAddr, deep: SocketAddr, max_size: &s
         format!(
             "[source.{name}]\nkind = \"http\"\n\
              [sink.{name}]\nkind = \"callback\"\nurl = \"http://{address}/\"\n\
-             allow_addresses = [\"127.0.0.0/8\"]\nconcurrency = 256\n\
+             allow_addresses = [\"127.0.0.0/8\"]\nconcurrency = {CONCURRENCY}\n\
              [[subscription]]\nname = \"{name}\"\nto = [\"{name}\"]\n\
              [subscription.when]\nlevel = \"WARN\"\nintake.source = \"{name}\"\n"
         )

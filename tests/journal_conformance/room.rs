@@ -194,9 +194,14 @@ pub(crate) async fn beyond_the_reserve_trying_on_takes_no_more_room(engine: &mut
         world.pass(Duration::from_secs(60));
     }
     assert_eq!(charged, 29, "every attempt counts");
-    // Pages fill up and are split until the rows have found their places.
-    let (first, later) = used.split_at(10);
-    assert!(later.iter().max() <= first.iter().max(), "{used:?}");
+    // Some pages come and go, as rows are split over them and the index is written beside it;
+    // one attempt of each that stayed would be more.
+    let of_one_attempt = u64::from(WAITING) * reason.len() as u64;
+    let first = used[0];
+    assert!(
+        used.iter().all(|&used| used < first + of_one_attempt),
+        "{used:?}"
+    );
     let waiting = world.deliveries(DeliveryFilter::default()).await;
     let row = world.journal().delivery(waiting[0].id).await.unwrap();
     assert_eq!(row.unwrap().attempts.len(), 1, "the last one is kept");

@@ -100,10 +100,12 @@ async fn bare() -> f64 {
 
 /// The highest rate that is held: halved towards it in short trials, then confirmed for `length`.
 async fn full_load(sender: &Sender, log: &Arc<Log>, accepted: f64, length: Duration) -> f64 {
-    let (mut held, mut too_much) = (0.0, accepted);
+    // Flat out is no bound: a few seconds, in which more waits than at any pace that is held.
+    let (mut held, mut too_much) = (0.0, 1.5 * accepted);
     while too_much - held > STEP * accepted {
         let rate = f64::midpoint(held, too_much);
-        if is_held(sender, log, rate, TRIAL).await {
+        // A trial is short enough for one stop of the disk to decide it; two in a row seldom do.
+        if is_held(sender, log, rate, TRIAL).await || is_held(sender, log, rate, TRIAL).await {
             held = rate;
         } else {
             too_much = rate;

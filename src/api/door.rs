@@ -1,16 +1,17 @@
 //! The accept loop: what a connection may cost before it has said anything.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
+use axum::body::Body;
 use axum::http::{HeaderValue, Request, header};
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,12 +19,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::certificate::Certificate;
 use super::patience::{Patient, Turn};
-use super::{Peer, credential};
+use super::{Face, Peer, credential};
 use crate::telemetry::{Metrics, TurnedAway};
 
 /// Bounds of connections, each with its key in the configuration.
@@ -99,8 +99,8 @@ pub struct Stopping {
 pub struct Door {
     /// `None` where HTTP is spoken without it.
     pub tls: Option<Tls>,
-    /// What stands behind the door.
-    pub routes: Router,
+    /// Who answers behind it.
+    pub face: Face,
     /// What a connection may cost.
     pub bounds: Bounds,
     /// Where it stands while it is open.
@@ -177,31 +177,17 @@ impl Door {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let has_asked = CancellationToken::new();
-        let asks = has_asked.clone();
-        let leaving = self.stopping.leaving.clone();
         let turn = Turn::default();
-        let (asked, answered) = (turn.clone(), turn.clone());
-        let service = self
-            .routes
-            .clone()
-            .map_request(move |mut request: Request<Incoming>| {
-                asks.cancel();
-                asked.asked();
-                credential::lift(&mut request);
-                request.extensions_mut().insert(peer);
-                request
-            })
-            .map_response(move |mut answer: Response| {
-                answered.answered();
-                if leaving.is_cancelled() {
-                    let close = HeaderValue::from_static("close");
-                    answer.headers_mut().insert(header::CONNECTION, close);
-                }
-                answer
-            });
-        let service = TowerToHyperService::new(service);
+        let (asks, talk) = (&has_asked, &turn);
+        let service = service_fn(|request: Request<Incoming>| async move {
+            asks.cancel();
+            talk.asked();
+            let answer = self.answer(request.map(Body::new), peer).await;
+            talk.answered();
+            Ok::<_, Infallible>(answer)
+        });
         let metrics = Arc::clone(&self.metrics);
-        let stream = TokioIo::new(Patient::new(stream, turn, self.bounds, metrics));
+        let stream = TokioIo::new(Patient::new(stream, turn.clone(), self.bounds, metrics));
         let mut connection = std::pin::pin!(http.serve_connection(stream, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -213,6 +199,17 @@ impl Door {
         if let Err(error) = ended {
             debug!(%error, "a connection ended early");
         }
+    }
+
+    async fn answer(&self, mut request: Request<Body>, peer: Peer) -> Response {
+        credential::lift(&mut request);
+        request.extensions_mut().insert(peer);
+        let mut answer = self.face.answer(request).await;
+        if self.stopping.leaving.is_cancelled() {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(header::CONNECTION, close);
+        }
+        answer
     }
 }
 

@@ -8,9 +8,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Request, State as Extract};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use herald_model::Secret;
 use ipnet::IpNet;
@@ -79,20 +78,11 @@ impl Caller {
     }
 }
 
-/// Lets a request through, or answers why not. Counts what is turned away, here or behind it.
-pub(super) async fn guard(
-    Extract(state): Extract<State>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let response = guarded(&state, request, next).await;
-    if let Some(reason) = response.extensions().get() {
-        state.metrics.turned_away(*reason);
-    }
-    response
-}
-
-async fn guarded(state: &State, mut request: Request, next: Next) -> Response {
+/// Lets a request through, with its [`Caller`] and, but for intake, its whole body.
+///
+/// # Errors
+/// The answer that says why not.
+pub(super) async fn admit(state: &State, mut request: Request) -> Result<Request, Response> {
     let access = state.access.load();
     let (method, path) = (request.method().clone(), request.uri().path());
     let is_intake = super::intake::is_intake(&method, path);
@@ -103,33 +93,31 @@ async fn guarded(state: &State, mut request: Request, next: Next) -> Response {
         shown = state.sessions.token(request.headers(), clock::now());
     }
     let checked = check(&access, &method, path, request.headers(), shown.as_ref());
-    match checked {
-        Ok(caller) => drop(request.extensions_mut().insert(caller)),
+    let caller = match checked {
+        Ok(caller) => caller,
         Err(problem) if is_page && problem.is_about_the_token() => {
             let (status, why) = (problem.status(), problem.detail());
             let page = console::asks(request.headers(), request.uri(), status, why);
-            return problem.noted(page);
+            return Err(problem.noted(page));
         }
         Err(problem) if is_intake => {
             let response = super::intake::failed(problem.status(), problem.detail());
-            return problem.noted(response);
+            return Err(problem.noted(response));
         }
-        Err(problem) => return problem.into_response(),
-    }
+        Err(problem) => return Err(problem.into_response()),
+    };
     let bounds = Bounds::of(&access);
     drop(access);
     // Intake reads its bodies itself, since they may be packed.
     if !is_intake && !is_reading {
         let (parts, body) = request.into_parts();
-        let caller = parts.extensions.get::<Caller>().cloned();
-        let caller = caller.unwrap_or_else(Caller::nobody);
         let share = state.room.share(caller.shared_name(), bounds.max);
-        match body::read(body, &parts.headers, Coding::Plain, bounds, share).await {
-            Ok(read) => request = Request::from_parts(parts, read.bytes.into()),
-            Err(refused) => return refused.into_response(),
-        }
+        let read = body::read(body, &parts.headers, Coding::Plain, bounds, share).await;
+        let read = read.map_err(IntoResponse::into_response)?;
+        request = Request::from_parts(parts, read.bytes.into());
     }
-    next.run(request).await
+    request.extensions_mut().insert(caller);
+    Ok(request)
 }
 
 fn check(

@@ -15,7 +15,10 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
 use axum::routing::{get, post};
+use tower::Service as _;
 
 use crate::dispatch::Tally;
 use crate::in_force::Current;
@@ -85,9 +88,37 @@ pub struct Reach {
 
 pub use operate::{Reload, Report};
 
-/// All routes.
-pub fn router(state: State) -> Router {
-    let routes = Router::new()
+/// Answers requests: first the guard, then the route.
+pub struct Face {
+    state: State,
+    routes: Router,
+}
+
+impl Face {
+    /// All routes behind the guard.
+    pub fn new(state: State) -> Self {
+        let routes = routes().with_state(Arc::clone(&state));
+        Self { state, routes }
+    }
+
+    /// The answer to a request. What is turned away is counted, wherever it was.
+    pub async fn answer(&self, request: Request) -> Response {
+        let response = match guard::admit(&self.state, request).await {
+            Ok(request) => {
+                let Ok(response) = self.routes.clone().call(request).await;
+                response
+            }
+            Err(response) => response,
+        };
+        if let Some(reason) = response.extensions().get() {
+            self.state.metrics.turned_away(*reason);
+        }
+        response
+    }
+}
+
+fn routes() -> Router<State> {
+    Router::new()
         .route("/v1/events", post(intake::events).get(look::events))
         .route("/v1/events/{id}", get(look::event))
         .route(
@@ -121,11 +152,5 @@ pub fn router(state: State) -> Router {
         .route("/metrics", get(operate::metrics))
         .merge(crate::console::routes())
         .fallback(problem::no_route)
-        .method_not_allowed_fallback(problem::no_method);
-    routes
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&state),
-            guard::guard,
-        ))
-        .with_state(state)
+        .method_not_allowed_fallback(problem::no_method)
 }

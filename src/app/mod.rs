@@ -173,7 +173,7 @@ async fn start_on(
     });
     let door = door::Door {
         tls,
-        routes: api::router(state),
+        face: api::Face::new(state),
         bounds,
         places,
         metrics: Arc::clone(&metrics),

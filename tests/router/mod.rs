@@ -137,7 +137,7 @@ impl Router {
         };
         let door = door::Door {
             tls: None,
-            routes: api::router(state),
+            face: api::Face::new(state),
             bounds,
             places: places.clone(),
             metrics,

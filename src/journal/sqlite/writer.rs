@@ -20,15 +20,6 @@ use crate::journal::{Error, OnCommit};
 /// group. Chosen: beyond some hundreds a larger group gains nothing.
 const GROUP_MAX: usize = 1_024;
 
-/// Verbs in one group from which on many are coming, so that the next group may wait a little for more.
-/// Chosen: one sender with its deliveries brings three or four at a time, and waits for each.
-const MANY: usize = 8;
-
-/// From the start of one group to that of the next, where many verbs come: a commit writes whole
-/// pages, and more verbs in it share them. Measured: at 6,000 events a second it takes commits from 0.12
-/// to 0.07 an event and 8 % of the processor time; twice as long gains nothing more.
-const GROUP_APART: Duration = Duration::from_millis(2);
-
 /// A commit that takes this long is told in the log. Chosen: senders notice a second, and a healthy
 /// disk needs a thousandth of it.
 const SLOW: Duration = Duration::from_secs(1);
@@ -146,16 +137,15 @@ pub(super) fn write(
         return;
     }
     let mut dead = None;
-    let mut next_at = Instant::now();
     while let Some(first) = jobs.blocking_recv() {
-        wait_until(next_at);
-        let began = Instant::now();
-        let group = gather(first, &mut jobs);
-        next_at = if group.len() >= MANY {
-            began + GROUP_APART
-        } else {
-            began
-        };
+        let mut weight = first.weight();
+        let mut group = vec![first];
+        while weight < GROUP_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            weight += job.weight();
+            group.push(job);
+        }
         if let Some(why) = &dead {
             answer_all(group, why);
             continue;
@@ -172,27 +162,6 @@ pub(super) fn write(
         }
         telling.wal.after_commit(conn);
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the writer's thread is no worker of the runtime"
-)]
-fn wait_until(next: Instant) {
-    std::thread::sleep(next.saturating_duration_since(Instant::now()));
-}
-
-/// The first job with what waits behind it.
-fn gather(first: Box<dyn Job>, jobs: &mut mpsc::Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
-    let mut weight = first.weight();
-    let mut group = vec![first];
-    while weight < GROUP_MAX
-        && let Ok(job) = jobs.try_recv()
-    {
-        weight += job.weight();
-        group.push(job);
-    }
-    group
 }
 
 /// Writes a group and answers it. An error is fatal: nothing more may be written.

@@ -176,14 +176,12 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let has_asked = CancellationToken::new();
-        let turn = Turn::default();
-        let (asks, talk) = (&has_asked, &turn);
+        let (has_asked, turn) = (&CancellationToken::new(), &Turn::default());
         let service = service_fn(|request: Request<Incoming>| async move {
-            asks.cancel();
-            talk.asked();
+            has_asked.cancel();
+            turn.asked();
             let answer = self.answer(request.map(Body::new), peer).await;
-            talk.answered();
+            turn.answered();
             Ok::<_, Infallible>(answer)
         });
         let metrics = Arc::clone(&self.metrics);
@@ -191,7 +189,7 @@ impl Door {
         let mut connection = std::pin::pin!(http.serve_connection(stream, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = may_end(&self.stopping.stop, &has_asked) => {
+            () = may_end(&self.stopping.stop, has_asked) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::fault::error;
 use super::schema::APPLICATION_ID;
-use super::{core, open};
+use super::{counters, open};
 use crate::journal::{Error, Totals};
 
 /// What a copy holds.
@@ -82,7 +82,7 @@ fn copy(journal: &Path, to: &Path) -> Result<BackedUp, Error> {
             why: verdict,
         });
     }
-    let totals = core::totals(&target).map_err(writing)?;
+    let totals = counters::totals(&target).map_err(writing)?;
     let bytes = std::fs::metadata(to).map_err(|cause| refused(to, &cause.to_string()))?;
     Ok(BackedUp {
         bytes: bytes.len(),

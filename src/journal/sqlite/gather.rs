@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::claim::{Ask, due_lanes};
 use super::claimed::{RawClaim, RawClaims, RawItem};
-use super::core::{Core, FROZEN, KEPT_PROGRESS, Lane, MEMBERS, Open, in_form, take};
+use super::core::{Core, FROZEN, KEPT_PROGRESS, Lane, MEMBERS, Open, in_form};
+use super::counters::take;
 use super::finish::members_of;
 use crate::journal::Digest;
 use crate::journal::endpoint::millis;

@@ -13,7 +13,7 @@ use herald_model::EventId;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::core::Counters;
+use super::counters::Counters;
 use super::sql::Statements;
 use crate::journal::Identity;
 

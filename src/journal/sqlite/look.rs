@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::SqliteJournal;
 use super::reader::Reader;
 use super::rows::{outcome_word, phase, state, timestamp};
-use super::{core, find, standing, walk};
+use super::{counters, find, standing, walk};
 use crate::journal::{
     AttemptRow, DeliveryFilter, DeliveryNo, DeliveryRow, EndpointRow, Error, EventFilter, EventNo,
     EventRow, GenerationNo, GenerationRow, Look, OperationFilter, OperationRow, Page, SinkRow,
@@ -102,7 +102,9 @@ impl Look for SqliteJournal {
     }
 
     async fn totals(&self) -> Result<Totals, Error> {
-        self.reader.read(|reader| core::totals(&reader.conn)).await
+        self.reader
+            .read(|reader| counters::totals(&reader.conn))
+            .await
     }
 }
 

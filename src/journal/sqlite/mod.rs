@@ -33,6 +33,7 @@ mod claimed;
 mod core;
 #[cfg(test)]
 mod cost;
+mod counters;
 mod endpoints;
 mod fault;
 mod find;

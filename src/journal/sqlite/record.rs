@@ -6,7 +6,8 @@ use std::sync::Arc;
 use herald_model::Level;
 use rusqlite::params;
 
-use super::core::{Core, Verb, take};
+use super::core::{Core, Verb};
+use super::counters::take;
 use super::fault::Fault;
 use super::identity::{Sight, encode};
 use super::refused;

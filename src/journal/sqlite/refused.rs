@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::SqliteJournal;
-use super::core::{Core, Verb, take};
+use super::core::{Core, Verb};
+use super::counters::take;
 use super::fault::Fault;
 use super::pause::note;
 use super::reader::Reader;

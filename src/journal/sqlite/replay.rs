@@ -3,7 +3,8 @@
 use herald_model::DeliveryState;
 use rusqlite::{OptionalExtension, params};
 
-use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Verb, take};
+use super::core::{Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Verb};
+use super::counters::take;
 use super::fault::Fault;
 use super::finish::{DEAD, DELIVERED};
 use super::pause::note;

@@ -4,8 +4,9 @@ use herald_model::{Outcome, Phase, Signal};
 use rusqlite::{OptionalExtension, params};
 
 use super::core::{
-    Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS, Open, Verb, bits_of, form_of, take,
+    Core, FROZEN, KEPT_PROGRESS, KEPT_TEXT, Lane, MEMBERS, Open, Verb, bits_of, form_of,
 };
+use super::counters::take;
 use super::endpoints::By;
 use super::fault::Fault;
 use super::finish::{DEAD, DELIVERED, Ending, finish_before, forget_message, left_lane};

@@ -149,8 +149,15 @@ async fn stopping_keeps_intake_open_until_what_is_in_flight_has_ended() {
     receiver.until(1).await;
     herald.signal("TERM");
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let (status, _) = herald.post("/v1/events", event("2")).await;
-    assert_eq!(status, 200, "intake is open while it drains");
+    let request = client().post(format!("{}/v1/events", herald.url));
+    let request = request.header("content-type", "application/json");
+    let answer = request.body(event("2")).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "intake is open while it drains");
+    assert_eq!(
+        answer.headers()["connection"],
+        "close",
+        "come back elsewhere"
+    );
     assert_eq!(receiver.received().len(), 1, "and nothing new is claimed");
     assert_eq!(herald.ended().await, Some(0));
     receiver.answer_from_now_on(200);

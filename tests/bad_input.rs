@@ -84,7 +84,7 @@ async fn what_is_no_document_is_refused_with_its_offset() {
     let refused = connection
         .post("/v1/events", "application/json", deep.as_bytes())
         .await;
-    assert!(refused.reason().contains("depth_max"));
+    assert!(refused.reason().contains("`server.depth_max`"));
     works(&mut connection, "half a million brackets").await;
 }
 

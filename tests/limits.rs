@@ -325,9 +325,9 @@ async fn bounds_of_documents_are_told_by_name() {
     let many = format!("[{}1]", "1,".repeat(1_000));
     let long = format!(r#"{{"name":"n","content":"{}"}}"#, "x".repeat(300_000));
     for (body, name) in [
-        (deep, "depth_max"),
-        (many, "batch_max"),
-        (long, "field_max"),
+        (deep, "`server.depth_max`"),
+        (many, "`server.batch_max`"),
+        (long, "`server.field_max`"),
     ] {
         let refused = connection
             .post("/v1/events", "application/json", body.as_bytes())

@@ -71,11 +71,11 @@ pub(super) fn parse(bytes: &[u8], offset: usize, limits: Limits) -> Result<Recei
         Err(error) => error,
     };
     let Some(unpacked) = unpacked(bytes) else {
-        return Err(not_json(&error, offset, hint(bytes)));
+        return Err(unread(&error, offset, limits, hint(bytes)));
     };
     match json::parse(&unpacked, json_limits) {
         Ok(parsed) => bounded(parsed, &unpacked, limits),
-        Err(error) => Err(not_json(&error, 0, " of what the Base64 holds")),
+        Err(error) => Err(unread(&error, 0, limits, " of what the Base64 holds")),
     }
 }
 
@@ -100,12 +100,17 @@ pub(super) fn check_texts(value: &Value, limits: Limits) -> Result<(), Refusal> 
     .of_class(Class::Limit))
 }
 
-fn not_json(error: &json::Error, offset: usize, more: &str) -> Refusal {
-    Refusal::whole(format!(
-        "not JSON: {} at byte {}{more}",
-        error.reason,
-        error.offset + offset
-    ))
+/// `more` follows the place of the error.
+fn unread(error: &json::Error, offset: usize, limits: Limits, more: &str) -> Refusal {
+    let at = error.offset + offset;
+    if error.reason == json::Reason::TooDeep {
+        let most = limits.depth_max;
+        return Refusal::whole(format!(
+            "arrays and objects stand deeper in one another than `server.depth_max`, {most}, at byte {at}{more}"
+        ))
+        .of_class(Class::Limit);
+    }
+    Refusal::whole(format!("not JSON: {} at byte {at}{more}", error.reason))
 }
 
 fn hint(bytes: &[u8]) -> &'static str {

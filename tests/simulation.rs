@@ -22,6 +22,8 @@
 mod acts;
 #[path = "simulation/book.rs"]
 mod book;
+#[path = "simulation/claims.rs"]
+mod claims;
 #[path = "simulation/dice.rs"]
 mod dice;
 #[path = "simulation/keys.rs"]
@@ -154,6 +156,7 @@ fn the_stories_hold_what_they_are_about() {
         "crowded_out: some",
         "finished",
         "bytes of `journal.max_size`",
+        "had asked ahead",
     ] {
         let times = told.iter().filter(|line| line.contains(word)).count();
         assert!(times > 0, "`{word}` came up {times} times");
@@ -267,6 +270,11 @@ fn an_acknowledgement_of_what_was_refused_is_found() {
 #[test]
 fn a_send_without_a_claim_is_found() {
     is_found(Bug::RefusedIsSent, &["D6 "]);
+}
+
+#[test]
+fn what_was_claimed_ahead_and_is_lost_is_found() {
+    is_found(Bug::AheadIsLost, &["D10 "]);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Dispatch: claims what is due, hands it to the sinks, settles what came of it.
 //!
-//! Takes no input on purpose. It is woken by a signal or a timer, looks at the journal, and does
-//! what is due: a first send, a retry, a send after a restart and a replay all come through here.
+//! Takes no input on purpose. It asks ahead for what becomes due, is woken by a signal or a timer, looks
+//! at the journal, and does what is due: a first send, a retry, a send after a restart and a replay all
+//! come through here.
 //! It gets sinks as trait objects and never names a kind.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use tracing::{error, warn};
 
 use crate::clock;
 use crate::in_force::{Current, InForce, WayOut};
-use crate::journal::{ClaimRequest, Claims, Journal, Room, SinkNo};
+use crate::journal::{Ask, ClaimRequest, Claims, Error, Journal, Room, SinkNo};
 
 mod attempt;
 mod decide;
@@ -44,7 +45,7 @@ pub struct Dispatcher {
     clock: Clock,
     ended: Arc<Tally>,
     /// Counts the claims, so that each begins with another sink.
-    turn: AtomicUsize,
+    turn: Arc<AtomicUsize>,
 }
 
 /// Where the time comes from.
@@ -104,7 +105,7 @@ impl Dispatcher {
             in_flight: Arc::default(),
             clock: Arc::new(clock::now),
             ended: Arc::default(),
-            turn: AtomicUsize::new(0),
+            turn: Arc::default(),
         }
     }
 
@@ -124,16 +125,29 @@ impl Dispatcher {
     /// which closes every open attempt as unknown. Returns when nothing is open.
     pub async fn run(self, stop: CancellationToken, cut: CancellationToken) {
         let mut attempts = JoinSet::new();
+        let mut pause = self.claim_what_is_due(&mut attempts, &cut).await;
         while !stop.is_cancelled() {
-            let pause = self.claim_what_is_due(&mut attempts, &cut).await;
+            let asked = Asked::default();
+            let mut ahead = self.journal.claim_ahead(self.ask(&asked));
             let due = self.journal.due_signal();
             // In this order, so that what happens follows from what there is and from nothing else.
-            tokio::select! {
+            let filled = tokio::select! {
                 biased;
-                () = stop.cancelled() => {}
-                () = due.notified() => {}
-                () = self.in_flight.freed.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => None,
+                () = due.notified() => None,
+                () = self.in_flight.freed.notified() => None,
+                claims = ahead.claims() => Some(claims),
+                () = tokio::time::sleep(pause) => None,
+            };
+            if let Some(claims) = filled {
+                pause = self.start(claims, &asked, &mut attempts, &cut);
+            } else {
+                if let Some(claims) = ahead.withdraw().await {
+                    self.start(claims, &asked, &mut attempts, &cut);
+                }
+                if !stop.is_cancelled() {
+                    pause = self.claim_what_is_due(&mut attempts, &cut).await;
+                }
             }
             while attempts.try_join_next().is_some() {}
         }
@@ -147,19 +161,32 @@ impl Dispatcher {
         attempts: &mut JoinSet<()>,
         cut: &CancellationToken,
     ) -> Duration {
-        // One snapshot for the claim and for what is done with it: a sink that was asked for is there.
-        let in_force = self.current.load_full();
-        let room = self.room(&in_force);
-        if room.is_empty() {
+        let asked = Asked::default();
+        let request = self.ask(&asked)();
+        if request.room.is_empty() {
             return TICK;
         }
-        let now = (self.clock)();
-        let claims = match self.journal.claim(ClaimRequest { now, room }).await {
+        let claims = self.journal.claim(request).await;
+        self.start(claims, &asked, attempts, cut)
+    }
+
+    /// Starts an attempt for everything that was claimed; says how long nothing else will be due.
+    fn start(
+        &self,
+        claims: Result<Claims, Error>,
+        asked: &Asked,
+        attempts: &mut JoinSet<()>,
+        cut: &CancellationToken,
+    ) -> Duration {
+        let claims = match claims {
             Ok(claims) => claims,
             Err(error) => {
                 error!(%error, "cannot claim what is due");
                 return REFUSED_PAUSE;
             }
+        };
+        let Some(&Snapshot { ref in_force, now }) = asked.get() else {
+            return TICK;
         };
         let pause = pause(&claims, now);
         for delivery in &claims.expired {
@@ -192,23 +219,49 @@ impl Dispatcher {
         pause
     }
 
-    /// Every sink, also one without room: its backlog is looked after all the same. Each time
-    /// another comes first, since sinks on one endpoint are served in this order.
-    fn room(&self, in_force: &InForce) -> Vec<Room> {
-        let room = |way_out: &Arc<WayOut>| Room {
-            sink: way_out.number,
-            messages: way_out
-                .concurrency
-                .saturating_sub(self.in_flight.of(way_out.number)),
-            policy: Arc::clone(&way_out.policy),
-        };
-        let mut room: Vec<Room> = in_force.sinks.values().map(room).collect();
-        if !room.is_empty() {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) % room.len();
-            room.rotate_left(turn);
-        }
-        room
+    /// What to claim, once that is known. The one snapshot that it is made from stands in `asked` then:
+    /// a sink that was asked for is there for what is done with the claims.
+    fn ask(&self, asked: &Asked) -> Ask {
+        let current = Arc::clone(&self.current);
+        let in_flight = Arc::clone(&self.in_flight);
+        let clock = Arc::clone(&self.clock);
+        let turn = Arc::clone(&self.turn);
+        let asked = Arc::clone(asked);
+        Box::new(move || {
+            let (in_force, now) = (current.load_full(), clock());
+            let room = room(&in_force, &in_flight, turn.fetch_add(1, Ordering::Relaxed));
+            // Set once, since a request is made once.
+            let _ = asked.set(Snapshot { in_force, now });
+            ClaimRequest { now, room }
+        })
     }
+}
+
+/// What a request for claims was made from.
+struct Snapshot {
+    in_force: Arc<InForce>,
+    now: Timestamp,
+}
+
+/// There once the request was made.
+type Asked = Arc<OnceLock<Snapshot>>;
+
+/// Every sink, also one without room: its backlog is looked after all the same. Each `turn` another
+/// comes first, since sinks on one endpoint are served in this order.
+fn room(in_force: &InForce, in_flight: &InFlight, turn: usize) -> Vec<Room> {
+    let room = |way_out: &Arc<WayOut>| Room {
+        sink: way_out.number,
+        messages: way_out
+            .concurrency
+            .saturating_sub(in_flight.of(way_out.number)),
+        policy: Arc::clone(&way_out.policy),
+    };
+    let mut room: Vec<Room> = in_force.sinks.values().map(room).collect();
+    if !room.is_empty() {
+        let first = turn % room.len();
+        room.rotate_left(first);
+    }
+    room
 }
 
 fn pause(claims: &Claims, now: Timestamp) -> Duration {

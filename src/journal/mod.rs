@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 pub mod memory;
 pub mod sqlite;
 
+mod ahead;
 mod claim;
 mod endpoint;
 mod entry;
@@ -33,6 +34,7 @@ mod size;
 mod sweep;
 mod texts;
 
+pub use ahead::{Ahead, Ask};
 pub use claim::{ClaimRequest, Claimed, ClaimedItem, Claims, Room};
 pub use endpoint::{BREAKER_FAULTS, Limit, PROBE_WAIT, STARTS_MAX};
 pub use entry::{Entry, EventEntry, Generation, Identity, Learned, Planned, Recorded, Rules};
@@ -179,6 +181,17 @@ pub trait Journal: Look + Hands + Refusals {
     /// # Errors
     /// Nothing was claimed.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error>;
+
+    /// A claim that stands open: the next commit that makes something due [`claim`](Self::claim)s for
+    /// it, too, and then wakes nobody by [`due_signal`](Self::due_signal) for what the claim had room
+    /// for. Where several stand, the oldest is filled. It is filled once, also with nothing, where what
+    /// became due may not start.
+    ///
+    /// It costs nobody anything to ask. An engine that cannot do so never fills it: whoever asks
+    /// listens to the signal all the same.
+    fn claim_ahead(&self, _ask: Ask) -> Ahead {
+        Ahead::never()
+    }
 
     /// Stores text or progress of an open attempt's message; returns when durable. Replaces what
     /// was saved before, except that a frozen text ([`Claimed::frozen`]) stays as it is.

@@ -10,6 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod ahead;
 mod deadly;
 mod engine;
 mod faults;
@@ -45,6 +46,9 @@ macro_rules! suite {
 }
 
 suite! {
+    ahead:
+        what_is_asked_for_ahead_is_claimed_once,
+        what_is_taken_back_claims_nothing;
     recording:
         an_event_is_recorded_with_its_deliveries,
         a_repeat_is_answered_with_the_first_ones_id,

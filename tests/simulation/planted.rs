@@ -41,6 +41,8 @@ pub(crate) enum Bug {
     RefusedIsAnswered,
     /// A claim that a full disk refused is sent all the same.
     RefusedIsSent,
+    /// What a record or a settlement claimed for who had asked ahead reaches nobody.
+    AheadIsLost,
     /// What retention removes is forgotten.
     RemovedUncounted,
     /// Under pressure, what is urgent gives way.

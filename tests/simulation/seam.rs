@@ -8,8 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use herald::journal::memory::MemoryJournal;
 use herald::journal::{
-    AttemptNo, Bounds, Cancel, ClaimRequest, Claimed, Claims, Entry, Error, Generation, Hands,
-    Journal, Learned, Limit, Look, Next, Pressure, Recorded, Rules, Saved, Settled, SettledItem,
+    Ahead, Ask, AttemptNo, Bounds, Cancel, ClaimRequest, Claims, Entry, Error, Generation, Hands,
+    Journal, Learned, Look, Next, Pressure, Recorded, Rules, Saved, Settled, SettledItem,
     Settlement, Size, Sweep, Swept,
 };
 use herald_model::event::Level;
@@ -18,10 +18,8 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::book::{Asked, place};
 use crate::model::{Model, Verb, World};
 use crate::planted::Bug;
-use crate::receiver::SINKS;
 
 /// The subscriptions, in the order of their integers.
 pub(crate) const SUBSCRIPTIONS: [&str; 2] = ["all", "more"];
@@ -36,7 +34,7 @@ pub(crate) struct Seam {
 }
 
 impl Seam {
-    fn has(&self, bug: Bug) -> bool {
+    pub(crate) fn has(&self, bug: Bug) -> bool {
         self.world.lock().has(bug)
     }
 
@@ -83,67 +81,6 @@ impl Seam {
         self.world.lock().look(&self.journal, totals);
     }
 
-    /// As a claim would be made that has the planted bug.
-    fn twisted(&self, mut request: ClaimRequest) -> ClaimRequest {
-        let Some(bug) = self.world.lock().bug else {
-            return request;
-        };
-        for room in &mut request.room {
-            let policy = Arc::make_mut(&mut room.policy);
-            policy.limit = policy.limit.map(|limit| twisted_limit(bug, limit));
-            match bug {
-                Bug::OneWayOnly => policy.endpoints.truncate(1),
-                Bug::FormForgotten => policy.form = None,
-                _ => {}
-            }
-        }
-        request
-    }
-
-    async fn twist(&self, claims: &mut Claims) {
-        let Some(bug) = self.world.lock().bug else {
-            return;
-        };
-        for claimed in &mut claims.messages {
-            match bug {
-                Bug::RenderedAnew => claimed.frozen = None,
-                Bug::KeyReused if claimed.items.len() > 1 => {
-                    let mut model = self.world.lock();
-                    let last = &mut model.last_shared[place(claimed.sink)];
-                    claimed.message = *last.get_or_insert(claimed.message);
-                }
-                Bug::SettleBeforeSend => self.settle_early(claimed).await,
-                _ => {}
-            }
-        }
-    }
-
-    async fn settle_early(&self, claimed: &Claimed) {
-        let items = claimed.items.iter().map(|item| SettledItem {
-            delivery: item.number,
-            outcome: Outcome::delivered("not yet"),
-            next: Next::Delivered,
-        });
-        let early = Settlement {
-            attempt: claimed.attempt,
-            ended: self.world.time(),
-            items: items.collect(),
-            signal: Signal::None,
-        };
-        self.journal.settle(early).await.unwrap();
-    }
-
-    /// The planted bug: what could not be written down is sent all the same.
-    async fn claim_nothing(&self, request: ClaimRequest) -> Claims {
-        let now = request.now;
-        let claims = self.journal.claim(request).await.unwrap();
-        for claimed in &claims.messages {
-            let back = self.journal.wait(claimed.attempt, now, Phase::Due);
-            back.await.unwrap();
-        }
-        claims
-    }
-
     /// As a settlement would be made that has the planted bug.
     fn twisted_settlement(&self, settlement: &mut Settlement) {
         let model = self.world.lock();
@@ -182,24 +119,6 @@ impl Seam {
             attempt: *attempt,
             ..settlement.clone()
         })
-    }
-}
-
-fn twisted_limit(bug: Bug, limit: Limit) -> Limit {
-    match bug {
-        Bug::PermitOffByOne => Limit {
-            messages: limit.messages + 1,
-            ..limit
-        },
-        Bug::PermitTakenTwice => Limit {
-            messages: limit.messages / 2,
-            ..limit
-        },
-        Bug::ReserveForgotten => Limit {
-            reserve: 0,
-            ..limit
-        },
-        _ => limit,
     }
 }
 
@@ -252,65 +171,20 @@ impl Journal for Seam {
             }
         }
         self.check().await;
+        self.fill().await;
         self.step(false).await;
         Ok(recorded)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         self.step(false).await;
-        let refused = self.world.lock().refuses(Verb::Claim);
-        if self.has(Bug::RefusedIsSent) && refused.is_err() {
-            return Ok(self.claim_nothing(request).await);
-        }
-        refused?;
-        let now = request.now;
-        let mut asked: Vec<Asked> = request
-            .room
-            .iter()
-            .map(|room| Asked {
-                sink: place(room.sink),
-                messages: room.messages,
-                policy: Arc::clone(&room.policy),
-            })
-            .collect();
-        let mut claims = self.journal.claim(self.twisted(request)).await?;
-        self.twist(&mut claims).await;
-        {
-            let mut guard = self.world.lock();
-            let model = &mut *guard;
-            let held = model.book.crowded_out(&claims.crowded_out, &asked);
-            model.note(held);
-            let held = model.book.expired(&claims.expired, now);
-            model.note(held);
-            model.look_for_late(&self.journal);
-            for claimed in &claims.messages {
-                let mut asked = asked.iter_mut();
-                let ask = asked.find(|ask| ask.sink == place(claimed.sink)).unwrap();
-                ask.messages -= 1;
-                let by = (&*ask.policy, &model.held[..]);
-                let ways = &mut model.ways;
-                let held = model.book.claimed(self.epoch, claimed, by, ways, now);
-                model.say(|| told_claim(self.epoch, claimed));
-                model.note(held);
-            }
-            let held = model
-                .book
-                .nothing_is_passed_over(&asked, &model.held, &mut model.ways, now);
-            model.note(held);
-            let (expired, crowded) = (claims.expired.len(), claims.crowded_out.len());
-            if expired > 0 {
-                model.say(|| format!("{expired} suppressed: expired"));
-            }
-            if crowded > 0 {
-                model.say(|| format!("{crowded} suppressed: backlog"));
-            }
-            if let Some(at) = claims.next_due {
-                model.alarms.insert(Model::millis(at));
-            }
-        }
-        self.check().await;
+        let claims = self.claim_at_once(self.epoch, request).await?;
         self.step(false).await;
         Ok(claims)
+    }
+
+    fn claim_ahead(&self, ask: Ask) -> Ahead {
+        self.open_claim(ask)
     }
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {
@@ -341,6 +215,7 @@ impl Journal for Seam {
             model.note(held);
         }
         self.check().await;
+        self.fill().await;
         self.step(true).await;
         Ok(())
     }
@@ -375,6 +250,7 @@ impl Journal for Seam {
             }
         }
         self.check().await;
+        self.fill().await;
         self.step(true).await;
         Ok(settled)
     }
@@ -455,24 +331,6 @@ impl Seam {
         };
         self.journal.cancel(cancel).await.unwrap();
     }
-}
-
-fn told_claim(epoch: u32, claimed: &Claimed) -> String {
-    let items: Vec<i64> = claimed.items.iter().map(|item| item.number.0).collect();
-    let shared = if items.len() > 1 {
-        " digest or together"
-    } else {
-        ""
-    };
-    let frozen = match &claimed.frozen {
-        Some(text) if text.contains("\"form\":") => " frozen form",
-        Some(_) => " frozen",
-        None => "",
-    };
-    let (attempt, sink) = (claimed.attempt.0, SINKS[place(claimed.sink)]);
-    let by = claimed.endpoint.as_ref().map(ToString::to_string);
-    let by = by.unwrap_or_default();
-    format!("p{epoch} claims {attempt} of {sink} by {by}{shared}{frozen}: {items:?}")
 }
 
 fn told_next(settlement: &Settlement, time: Timestamp) -> Vec<String> {

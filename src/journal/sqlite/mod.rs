@@ -2,7 +2,7 @@
 //!
 //! `docs/journal.md` tells what the tables are and why. Here: `schema` (versions), `sql` (every
 //! statement of the writer), `writer` (group commit) with `core` (what it holds in memory), one
-//! file per verb (`begin`, `record`, `claim` with `gather`, `backlog` and `claimed`, `save`,
+//! file per verb (`begin`, `record`, `claim` with `gather`, `backlog`, `claimed` and `ahead`, `save`,
 //! `settle`, `sweep`), `refused` (bodies), `gauge` (how large it is), `endpoints` (permits, penalties, breakers), `recover` (what a start does),
 //! `checkpoint` (beside the writer); for people `reader`, `look`, `find`, `walk`, `standing` and `index`,
 //! and what they do: `hands` with `replay`, `cancel` and `pause`; `backup`.
@@ -19,10 +19,11 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
-    AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Generation, Journal, Learned, OnCommit,
-    Recorded, Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
+    Ahead, Ask, AttemptNo, Bounds, ClaimRequest, Claims, Entry, Error, Generation, Journal,
+    Learned, OnCommit, Recorded, Rules, Saved, Settled, Settlement, Size, Sweep, Swept,
 };
 
+mod ahead;
 mod backlog;
 mod backup;
 mod begin;
@@ -76,6 +77,7 @@ use self::writer::{Asked, Job, Telling};
 pub struct SqliteJournal {
     reader: Arc<reader::Pool>,
     due: Arc<Notify>,
+    standing: Arc<ahead::Standing>,
     gauge: Arc<gauge::Gauge>,
     on_commit: Arc<OnceLock<OnCommit>>,
     running: Mutex<Option<Running>>,
@@ -119,6 +121,7 @@ impl SqliteJournal {
         let index = index::Handle::start(&path, Arc::clone(&names), Arc::clone(&gauge))?;
 
         let due = Arc::new(Notify::new());
+        let standing = Arc::new(ahead::Standing::default());
         let rest = Arc::new(AtomicBool::new(false));
         let on_commit = Arc::new(OnceLock::new());
         let (ask_bulk, bulk_asked) = sync_channel(1);
@@ -126,6 +129,7 @@ impl SqliteJournal {
         let (ready, is_ready) = sync_channel(1);
         let telling = Telling {
             due: Arc::clone(&due),
+            standing: Arc::clone(&standing),
             index: index.teller(),
             on_commit: Arc::clone(&on_commit),
             wal: checkpoint::WalGauge {
@@ -155,6 +159,7 @@ impl SqliteJournal {
         let journal = Self {
             reader: Arc::new(reader::Pool::new(path.clone(), names)),
             due,
+            standing,
             gauge,
             on_commit,
             running: Mutex::new(Some(Running {
@@ -252,6 +257,10 @@ impl Journal for SqliteJournal {
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error> {
         let made = self.ask(claim::Claim { request }, true).await?;
         Ok(made.finish())
+    }
+
+    fn claim_ahead(&self, ask: Ask) -> Ahead {
+        self.standing.open(ask)
     }
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::ahead::Standing;
 use super::checkpoint::WalGauge;
 use super::core::{Core, Verb};
 use super::fault::{Fault, Meaning, error, meaning};
@@ -53,12 +54,19 @@ impl<V: Verb> Asked<V> {
     /// A job and where its answer comes.
     pub(super) fn job(verb: V) -> (Box<dyn Job>, Answer<V>) {
         let (answer, answered) = oneshot::channel();
-        let job = Self {
+        (Self::answering(verb, answer), answered)
+    }
+
+    /// A job that is answered there.
+    pub(super) fn answering(
+        verb: V,
+        answer: oneshot::Sender<Result<V::Made, Error>>,
+    ) -> Box<dyn Job> {
+        Box::new(Self {
             verb,
             made: None,
             answer,
-        };
-        (Box::new(job), answered)
+        })
     }
 }
 
@@ -88,7 +96,9 @@ impl<V: Verb> Job for Asked<V> {
 
 /// What the writer tells others.
 pub(super) struct Telling {
-    /// Something may be due.
+    /// Something is due: whoever asked ahead.
+    pub(super) standing: Arc<Standing>,
+    /// Something may be due: whoever claims.
     pub(super) due: Arc<Notify>,
     /// How long a commit took.
     pub(super) on_commit: Arc<OnceLock<OnCommit>>,
@@ -151,7 +161,7 @@ pub(super) fn write(
             continue;
         }
         let before = (core.count.next_event, core.count.swept);
-        dead = write_group(&mut core, group, &telling.on_commit).err();
+        dead = write_group(&mut core, group, &telling).err();
         if core.wakes {
             core.wakes = false;
             telling.due.notify_one();
@@ -168,9 +178,9 @@ pub(super) fn write(
 fn write_group(
     core: &mut Core<'_>,
     mut group: Vec<Box<dyn Job>>,
-    on_commit: &OnceLock<OnCommit>,
+    telling: &Telling,
 ) -> Result<(), Error> {
-    let Err(cause) = attempt(core, &mut group, on_commit) else {
+    let Err(cause) = attempt(core, &mut group, telling) else {
         for job in group {
             job.answer(Ok(()));
         }
@@ -199,18 +209,27 @@ fn write_group(
         }
         Meaning::Poison => group
             .into_iter()
-            .try_for_each(|job| write_group(core, vec![job], on_commit)),
+            .try_for_each(|job| write_group(core, vec![job], telling)),
     }
 }
 
 fn attempt(
     core: &mut Core<'_>,
-    group: &mut [Box<dyn Job>],
-    on_commit: &OnceLock<OnCommit>,
+    group: &mut Vec<Box<dyn Job>>,
+    telling: &Telling,
 ) -> rusqlite::Result<()> {
     core.begin()?;
-    for job in group {
+    for job in &mut *group {
         job.run(core)?;
+    }
+    if core.wakes
+        && let Some(mut claim) = telling.standing.begin()
+    {
+        // Only what it makes due itself, or leaves for another look, wakes whoever else claims.
+        core.wakes = false;
+        let run = claim.run(core);
+        group.push(claim);
+        run?;
     }
     let began = Instant::now();
     core.commit()?;
@@ -221,7 +240,7 @@ fn attempt(
             "the journal's disk took long to make a commit durable; everybody waits for it"
         );
     }
-    if let Some(tell) = on_commit.get() {
+    if let Some(tell) = telling.on_commit.get() {
         tell(took);
     }
     Ok(())

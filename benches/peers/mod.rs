@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A process under test; killed when dropped.
+/// A process under test; stopped when dropped.
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -74,9 +74,13 @@ impl Process {
 
     /// Kills it at once.
     pub(crate) fn kill(&self) {
+        assert!(self.signal("-KILL"));
+    }
+
+    fn signal(&self, name: &str) -> bool {
         let pid = self.child.id().to_string();
-        let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
-        assert!(killed.success());
+        let signalled = Command::new("kill").args([name, &pid]).status();
+        signalled.is_ok_and(|status| status.success())
     }
 
     /// How long it has kept a processor busy, within hundredths of a second.
@@ -111,8 +115,12 @@ impl Process {
 }
 
 impl Drop for Process {
+    /// It stops as its users stop it, since a build that counts how often its code runs writes the
+    /// counts when it ends.
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        if !self.signal("-TERM") {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }

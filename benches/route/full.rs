@@ -26,8 +26,8 @@ const FILL: (u64, u64) = (180_000, 100);
 const STEP: f64 = 0.04;
 
 pub(crate) async fn round(length: Duration) {
-    let bare = bare().await;
-    println!("  loader to receiver, nothing between     {bare:>10.0} a second");
+    let bare_before = bare().await;
+    println!("  loader to receiver, nothing between     {bare_before:>10.0} a second");
 
     let bench = Bench::start(SMALL).await;
     let synced = fdatasync(bench.folder.path());
@@ -54,10 +54,13 @@ pub(crate) async fn round(length: Duration) {
     settled(&bench.live).await;
     println!("  accepted flat out                       {accepted:>10.0} a second");
     let full = full_load(&sender, &bench.live, accepted, length).await;
-    let after = bench.router.resident_mib();
+    let resident = bench.router.resident_mib();
+    let bare_after = bare().await;
+    println!("  loader to receiver again                {bare_after:>10.0} a second");
+    // The machine is another one after some minutes of search.
     println!(
-        "  full load                               {full:>10.0} a second, {:.3} of bare; {after:.1} MiB resident",
-        full / bare
+        "  full load                               {full:>10.0} a second, {:.3} of the mean of both; {resident:.1} MiB resident",
+        full / f64::midpoint(bare_before, bare_after)
     );
 
     let before = Commits::of(&bench.router).await;

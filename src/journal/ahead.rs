@@ -12,23 +12,24 @@ pub type Ask = Box<dyn FnOnce() -> ClaimRequest + Send>;
 
 type Claimed = Pin<Box<dyn Future<Output = Result<Claims, Error>> + Send>>;
 
-/// A claim that stands open: the commit that makes something due fills it, so that what was just
-/// recorded leaves one commit sooner.
+/// A claim that was asked for ahead: the commit that makes something due fills it, so that what was
+/// just recorded leaves one commit sooner.
 ///
-/// Made by [`claim_ahead`](super::Journal::claim_ahead). Whoever holds it waits for
-/// [`claims`](Self::claims) or takes it back by [`withdraw`](Self::withdraw), and never lets go of it
-/// otherwise: what it has claimed would be held by nobody until the next start.
+/// Made by [`claim_ahead`](super::Journal::claim_ahead). Whoever has it waits for
+/// [`claims`](Self::claims) or takes it back by [`withdraw`](Self::withdraw). Dropped before it was
+/// begun, it claims nothing; dropped between that and its answer, what it has claimed is held by nobody
+/// until the next start.
 pub struct Ahead {
     claimed: Claimed,
-    take_back: Box<dyn FnOnce() -> bool + Send>,
+    take_back: Box<dyn Fn() -> bool + Send>,
 }
 
 impl Ahead {
-    /// `take_back` says whether the claim was not begun and never will be; where it was, `claimed`
-    /// answers.
+    /// `take_back` says whether the claim is not begun and never will be; where it was, `claimed`
+    /// answers. It is called a second time when all is over.
     pub fn new(
         claimed: impl Future<Output = Result<Claims, Error>> + Send + 'static,
-        take_back: impl FnOnce() -> bool + Send + 'static,
+        take_back: impl Fn() -> bool + Send + 'static,
     ) -> Self {
         Self {
             claimed: Box::pin(claimed),
@@ -52,11 +53,17 @@ impl Ahead {
 
     /// Takes the claim back. What a commit that is under way has filled it with is returned: it is
     /// held, and must be attempted or given back.
-    pub async fn withdraw(self) -> Option<Result<Claims, Error>> {
+    pub async fn withdraw(mut self) -> Option<Result<Claims, Error>> {
         if (self.take_back)() {
             return None;
         }
-        Some(self.claimed.await)
+        Some(self.claims().await)
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        (self.take_back)();
     }
 }
 

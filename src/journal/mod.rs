@@ -182,9 +182,9 @@ pub trait Journal: Look + Hands + Refusals {
     /// Nothing was claimed.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, Error>;
 
-    /// A claim that stands open: the next commit that makes something due [`claim`](Self::claim)s for
+    /// Asks for a claim ahead: the next commit that makes something due [`claim`](Self::claim)s for
     /// it, too, and then wakes nobody by [`due_signal`](Self::due_signal) for what the claim had room
-    /// for. Where several stand, the oldest is filled. It is filled once, also with nothing, where what
+    /// for. Where several wait, the oldest is filled. It is filled once, also with nothing, where what
     /// became due may not start.
     ///
     /// It costs nobody anything to ask. An engine that cannot do so never fills it: whoever asks

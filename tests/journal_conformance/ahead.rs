@@ -1,4 +1,4 @@
-//! Claims that stand open until there is something to claim.
+//! Claims that are asked for before there is something to claim.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,9 +23,9 @@ async fn filled(ahead: &mut Ahead) -> Claims {
 
 pub(crate) async fn what_is_asked_for_ahead_is_claimed_once(engine: &mut dyn Engine) {
     let mut world = World::new(engine).await;
-    let standing = ahead(&world, 9);
+    let early = ahead(&world, 9);
     world.record(vec![world.event(1).by_hook()]).await;
-    let taken_back = standing.withdraw().await;
+    let taken_back = early.withdraw().await;
     let mut claimed = taken_back.map_or_else(Vec::new, |claims| told(&claims.unwrap()));
     claimed.extend(told(&world.claim(HOOK, 9).await));
     assert_eq!(claimed, [1]);
@@ -39,6 +39,7 @@ pub(crate) async fn what_is_asked_for_ahead_is_claimed_once(engine: &mut dyn Eng
 pub(crate) async fn what_is_taken_back_claims_nothing(engine: &mut dyn Engine) {
     let world = World::new(engine).await;
     assert!(ahead(&world, 9).withdraw().await.is_none());
+    drop(ahead(&world, 9));
     let signal = world.journal().due_signal();
     world.record(vec![world.event(1).by_hook()]).await;
     let woken = tokio::time::timeout(Duration::from_secs(10), signal.notified());
@@ -56,11 +57,11 @@ async fn the_commit_that_records_claims_too_and_wakes_nobody() {
         counted.fetch_add(1, Ordering::Relaxed);
     };
     world.journal().on_commit(Box::new(count));
-    let mut standing = ahead(&world, 9);
+    let mut early = ahead(&world, 9);
     world
         .record(vec![world.event(1).by_hook(), world.event(2).by_hook()])
         .await;
-    assert_eq!(told(&filled(&mut standing).await), [1, 2]);
+    assert_eq!(told(&filled(&mut early).await), [1, 2]);
     assert_eq!(commits.load(Ordering::Relaxed), 1);
     let signal = world.journal().due_signal();
     assert!(signal.notified().now_or_never().is_none());
@@ -76,13 +77,13 @@ async fn an_end_of_an_attempt_brings_the_next_of_its_lane() {
     let events = (1..=2).map(|n| world.event(n).in_lane(1));
     world.record(events.collect()).await;
     let first = world.claim_one(HOOK).await;
-    let mut standing = ahead(&world, 9);
+    let mut early = ahead(&world, 9);
     world.deliver(&first).await;
-    assert_eq!(told(&filled(&mut standing).await), [2]);
+    assert_eq!(told(&filled(&mut early).await), [2]);
 }
 
 #[tokio::test]
-async fn the_oldest_that_stands_is_filled_alone() {
+async fn the_oldest_that_waits_is_filled_alone() {
     let mut engine = Sqlite::new();
     let world = World::new(&mut engine).await;
     let withdrawn = ahead(&world, 9);
@@ -100,11 +101,11 @@ async fn the_oldest_that_stands_is_filled_alone() {
 async fn one_that_finds_no_room_says_so_and_leaves_what_is_due() {
     let mut engine = Sqlite::new();
     let world = World::new(&mut engine).await;
-    let mut standing = ahead(&world, 1);
+    let mut early = ahead(&world, 1);
     world
         .record(vec![world.event(1).by_hook(), world.event(2).by_hook()])
         .await;
-    assert_eq!(told(&filled(&mut standing).await), [1]);
+    assert_eq!(told(&filled(&mut early).await), [1]);
     assert_eq!(told(&world.claim(HOOK, 1).await), [2]);
     let mut nothing = ahead(&world, 0);
     world.record(vec![world.event(3).by_hook()]).await;

@@ -1,8 +1,7 @@
-//! Claims as they pass the seam: at once, and ahead. One that stands open is filled in the same step
-//! that makes something due, so that no crash comes between.
+//! Claims as they pass the seam: at once, and ahead. One that was asked for ahead is filled in the same
+//! step that makes something due, so that no crash comes between.
 
 use std::collections::VecDeque;
-
 use std::sync::Arc;
 
 use herald::journal::{
@@ -17,33 +16,33 @@ use crate::planted::Bug;
 use crate::receiver::SINKS;
 use crate::seam::Seam;
 
-/// A claim that stands open.
-struct Standing {
+/// A claim that was asked for ahead.
+struct One {
     number: u64,
     epoch: u32,
     ask: Ask,
     answer: oneshot::Sender<Result<Claims, Error>>,
 }
 
-/// All of them, the oldest first.
+/// Those that wait to be filled, the oldest first.
 #[derive(Default)]
-pub(crate) struct Open {
-    standing: VecDeque<Standing>,
+pub(crate) struct Waiting {
+    all: VecDeque<One>,
     last: u64,
 }
 
-impl Open {
+impl Waiting {
     /// Removes one; says whether it was there.
     fn remove(&mut self, number: u64) -> bool {
-        let before = self.standing.len();
-        self.standing.retain(|standing| standing.number != number);
-        self.standing.len() < before
+        let before = self.all.len();
+        self.all.retain(|one| one.number != number);
+        self.all.len() < before
     }
 
     /// The oldest of a process.
-    fn first_of(&mut self, epoch: u32) -> Option<Standing> {
-        self.standing.retain(|standing| standing.epoch >= epoch);
-        self.standing.pop_front()
+    fn first_of(&mut self, epoch: u32) -> Option<One> {
+        self.all.retain(|one| one.epoch >= epoch);
+        self.all.pop_front()
     }
 }
 
@@ -169,12 +168,12 @@ impl Seam {
         Ok(claims)
     }
 
-    pub(crate) fn open_claim(&self, ask: Ask) -> Ahead {
+    pub(crate) fn ask_ahead(&self, ask: Ask) -> Ahead {
         let (answer, answered) = oneshot::channel();
         let mut model = self.world.lock();
-        model.open_claims.last += 1;
-        let number = model.open_claims.last;
-        model.open_claims.standing.push_back(Standing {
+        model.ahead.last += 1;
+        let number = model.ahead.last;
+        model.ahead.all.push_back(One {
             number,
             epoch: self.epoch,
             ask,
@@ -182,28 +181,28 @@ impl Seam {
         });
         let world = self.world.clone();
         let claimed = async { answered.await.unwrap_or(Err(Error::Closed)) };
-        Ahead::new(claimed, move || world.lock().open_claims.remove(number))
+        Ahead::new(claimed, move || world.lock().ahead.remove(number))
     }
 
-    /// Fills the oldest open claim of the process that lives.
+    /// Fills the oldest claim that the process that lives asked for ahead.
     pub(crate) async fn fill(&self) {
-        let (epoch, standing) = {
+        let (epoch, one) = {
             let mut model = self.world.lock();
             let epoch = model.epoch;
             let lives = !model.dead;
-            let standing = lives.then(|| model.open_claims.first_of(epoch)).flatten();
-            (epoch, standing)
+            let one = lives.then(|| model.ahead.first_of(epoch)).flatten();
+            (epoch, one)
         };
-        let Some(standing) = standing else { return };
+        let Some(one) = one else { return };
         self.world
             .lock()
             .say(|| format!("p{epoch} had asked ahead"));
-        let mut claims = self.claim_at_once(epoch, (standing.ask)()).await;
+        let mut claims = self.claim_at_once(epoch, (one.ask)()).await;
         if self.world.lock().has(Bug::AheadIsLost) {
             claims = Ok(Claims::default());
         }
         // Its worker may be gone, as after a crash.
-        let _ = standing.answer.send(claims);
+        let _ = one.answer.send(claims);
     }
 }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::book::Book;
-use crate::claims::Open;
+use crate::claims::Waiting;
 use crate::dice::Dice;
 use crate::keys::Keys;
 use crate::planted::Bug;
@@ -64,8 +64,8 @@ pub(crate) struct Model {
     pub(crate) held: [bool; SINKS.len()],
     /// Of the last messages of several, by sink.
     pub(crate) last_shared: [Option<herald_model::MessageId>; SINKS.len()],
-    /// Claims that stand open.
-    pub(crate) open_claims: Open,
+    /// Claims that were asked for ahead.
+    pub(crate) ahead: Waiting,
     /// When something happens by itself.
     pub(crate) alarms: BTreeSet<i64>,
     /// The last event's id.
@@ -104,7 +104,7 @@ impl World {
             keys: Keys::default(),
             held: [false; SINKS.len()],
             last_shared: [None; SINKS.len()],
-            open_claims: Open::default(),
+            ahead: Waiting::default(),
             alarms: BTreeSet::new(),
             last_event: 0,
             bringing: 0,

@@ -184,7 +184,7 @@ impl Journal for Seam {
     }
 
     fn claim_ahead(&self, ask: Ask) -> Ahead {
-        self.open_claim(ask)
+        self.ask_ahead(ask)
     }
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {

@@ -77,7 +77,7 @@ use self::writer::{Asked, Job, Telling};
 pub struct SqliteJournal {
     reader: Arc<reader::Pool>,
     due: Arc<Notify>,
-    standing: Arc<ahead::Standing>,
+    ahead: Arc<ahead::Waiting>,
     gauge: Arc<gauge::Gauge>,
     on_commit: Arc<OnceLock<OnCommit>>,
     running: Mutex<Option<Running>>,
@@ -121,7 +121,7 @@ impl SqliteJournal {
         let index = index::Handle::start(&path, Arc::clone(&names), Arc::clone(&gauge))?;
 
         let due = Arc::new(Notify::new());
-        let standing = Arc::new(ahead::Standing::default());
+        let ahead = Arc::new(ahead::Waiting::default());
         let rest = Arc::new(AtomicBool::new(false));
         let on_commit = Arc::new(OnceLock::new());
         let (ask_bulk, bulk_asked) = sync_channel(1);
@@ -129,7 +129,7 @@ impl SqliteJournal {
         let (ready, is_ready) = sync_channel(1);
         let telling = Telling {
             due: Arc::clone(&due),
-            standing: Arc::clone(&standing),
+            ahead: Arc::clone(&ahead),
             index: index.teller(),
             on_commit: Arc::clone(&on_commit),
             wal: checkpoint::WalGauge {
@@ -159,7 +159,7 @@ impl SqliteJournal {
         let journal = Self {
             reader: Arc::new(reader::Pool::new(path.clone(), names)),
             due,
-            standing,
+            ahead,
             gauge,
             on_commit,
             running: Mutex::new(Some(Running {
@@ -260,7 +260,7 @@ impl Journal for SqliteJournal {
     }
 
     fn claim_ahead(&self, ask: Ask) -> Ahead {
-        self.standing.open(ask)
+        self.ahead.ask(ask)
     }
 
     async fn save(&self, attempt: AttemptNo, saved: Saved) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::ahead::Standing;
+use super::ahead::Waiting;
 use super::checkpoint::WalGauge;
 use super::core::{Core, Verb};
 use super::fault::{Fault, Meaning, error, meaning};
@@ -97,7 +97,7 @@ impl<V: Verb> Job for Asked<V> {
 /// What the writer tells others.
 pub(super) struct Telling {
     /// Something is due: whoever asked ahead.
-    pub(super) standing: Arc<Standing>,
+    pub(super) ahead: Arc<Waiting>,
     /// Something may be due: whoever claims.
     pub(super) due: Arc<Notify>,
     /// How long a commit took.
@@ -223,7 +223,7 @@ fn attempt(
         job.run(core)?;
     }
     if core.wakes
-        && let Some(mut claim) = telling.standing.begin()
+        && let Some(mut claim) = telling.ahead.begin()
     {
         // Only what it makes due itself, or leaves for another look, wakes whoever else claims.
         core.wakes = false;
